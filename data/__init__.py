@@ -1,0 +1,1 @@
+"""The example catalog, and the data root of a first run."""

@@ -1,0 +1,1 @@
+"""The shell: assets that read, call the billing core, and write; the command line."""

@@ -1,0 +1,1 @@
+"""What Dagster sees: assets, checks, partitions, schedules and resources, one topic a file."""

@@ -1,0 +1,1 @@
+"""What people see: views made of text, templates, charts and PDF rendering."""

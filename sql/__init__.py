@@ -1,0 +1,1 @@
+"""How raw rows become usage, and how booked rows become what analysts read; one model a file."""
