@@ -1,0 +1,190 @@
+"""From charges to an invoice: order on the page, credits cut to what is owed, tax.
+
+Every invoice passes here once, so that its identities hold wherever it was made. The
+charges come in priced; what is decided here is order, credits and tax only.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from fractions import Fraction
+
+from billing_core.catalog import Catalog
+from billing_core.invoice import InvoiceLine, InvoiceType, LineType
+from billing_core.money import Currency, Money, allocate, total
+from billing_core.period import Period
+from billing_core.state import Customer, CustomerCredit
+from billing_core.tax import rate_bp, treatment
+
+PAGE_ORDER = {kind: place for place, kind in enumerate(LineType)}
+ALWAYS_SHOWN = frozenset({LineType.PLAN_BASE, LineType.ADDON_BASE, LineType.TAX})
+"""Lines that stay on the page at 0.00. Rule INV-7."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """An invoice's lines, what is left of the customer credits, and what was cut off.
+
+    surplus: credit beyond the charges, above or equal 0; it becomes a customer credit.
+    """
+
+    lines: tuple[InvoiceLine, ...]
+    credits: tuple[CustomerCredit, ...]
+    surplus: Money
+    note: str | None
+
+
+def invoice_id(customer_id: str, kind: InvoiceType, cause: str, day: date) -> str:
+    """The id of an invoice from its first draft on. Rule PAY-0.
+
+    >>> invoice_id("acme", InvoiceType.RECURRING, "s1", date(2026, 5, 1))
+    'acme/recurring/s1/2026-05-01'
+    """
+    return f"{customer_id}/{kind}/{cause}/{day}"
+
+
+def assembled(
+    charges: Sequence[InvoiceLine],
+    *,
+    customer: Customer,
+    credits: tuple[CustomerCredit, ...],  # noqa: A002  # the field's word
+    catalog: Catalog,
+    currency: Currency,
+    day: date,
+    at: datetime,
+) -> Assembled:
+    """The lines of an invoice in page order, with customer credits drawn and tax added.
+
+    takes:  charges and credit lines, rounded; credits, oldest first.
+    rule:   INV-3, INV-7, INV-9, CHG-6, INV-10, CUS-1, TAX-1, TAX-2.
+    """
+    lines, surplus = cut_credits(in_page_order(charges), currency)
+    owed = total([line.amount for line in lines], currency)
+    drawn, left = draw_credits(credits, owed, at=at, day=day)
+    lines = in_page_order([*lines, *drawn])
+    tax = tax_lines(lines, customer=customer, catalog=catalog, currency=currency, day=day)
+    note = treatment(customer, catalog.seller, catalog.tax, day).note if tax else None
+    return Assembled((*lines, *tax), left, surplus, note)
+
+
+def in_page_order(lines: Sequence[InvoiceLine]) -> tuple[InvoiceLine, ...]:
+    """Lines as they stand on the page. Rules INV-3, INV-13; a sort that keeps made order."""
+    return tuple(sorted(lines, key=_page_key))
+
+
+def _page_key(line: InvoiceLine) -> tuple[int, int, str, str]:
+    late = {"advance": 0, "true_up": 1, "customer_credit": 2}.get(line.charge_type or "", 0)
+    seat_day = str(line.service.start) if line.type is LineType.FEATURE_SEATS else ""
+    code = "" if line.charge_type == "customer_credit" else line.code or ""
+    return PAGE_ORDER[line.type], late, code, seat_day
+
+
+def cut_credits(
+    lines: Sequence[InvoiceLine], currency: Currency
+) -> tuple[tuple[InvoiceLine, ...], Money]:
+    """Lines whose sum is not below 0: negative ones are cut from the last on the page.
+
+    returns: the lines, those cut to 0.00 left out; and what was cut off, >= 0.
+    rule:    CHG-6, INV-10.
+    """
+    over = -sum(line.amount.minor for line in lines)
+    surplus = Money(max(over, 0), currency)
+    kept: list[InvoiceLine] = []
+    for line in reversed(lines):
+        if over > 0 and line.amount.minor < 0:
+            cut = min(over, -line.amount.minor)
+            over -= cut
+            line = replace(line, amount=line.amount + Money(cut, currency))  # noqa: PLW2901
+        if line.amount.minor or line.type in ALWAYS_SHOWN:
+            kept.append(line)
+    return tuple(reversed(kept)), surplus
+
+
+def draw_credits(
+    credits: tuple[CustomerCredit, ...],  # noqa: A002  # the field's word
+    owed: Money,
+    *,
+    at: datetime,
+    day: date,
+) -> tuple[tuple[InvoiceLine, ...], tuple[CustomerCredit, ...]]:
+    """Customer credits applied to what is owed: one line each, oldest first.
+
+    returns: the credit lines, and the credits with what is left of them.
+    rule:    CUS-1, INV-13: same currency, never beyond what is owed, not once expired.
+    """
+    lines, left = [], []
+    for credit in credits:
+        usable = credit.left.currency == owed.currency and (
+            credit.expires_at is None or credit.expires_at > at
+        )
+        drawn = min(credit.left.minor, owed.minor) if usable else 0
+        if drawn > 0:
+            amount = Money(drawn, owed.currency)
+            owed, credit = owed - amount, replace(credit, left=credit.left - amount)  # noqa: PLW2901
+            lines.append(_credit_line(credit, amount, day))
+        if credit.left.minor:
+            left.append(credit)
+    return tuple(lines), tuple(left)
+
+
+def _credit_line(credit: CustomerCredit, amount: Money, day: date) -> InvoiceLine:
+    return InvoiceLine(
+        type=LineType.CREDIT,
+        code=credit.id,
+        name=credit.reason,
+        amount=-amount,
+        quantity=Fraction(1),
+        unit="credit",
+        service=Period(day, date.fromordinal(day.toordinal() + 1)),
+        rule="CUS-1",
+        charge_type="customer_credit",
+    )
+
+
+def tax_lines(
+    lines: Sequence[InvoiceLine],
+    *,
+    customer: Customer,
+    catalog: Catalog,
+    currency: Currency,
+    day: date,
+) -> tuple[InvoiceLine, ...]:
+    """One tax line for each rate, on the sum of its lines, highest first; none out of scope.
+
+    Customer credits reduce the bases by largest remainder.
+    rule: TAX-1, TAX-2, TAX-3, INV-13.
+    """
+    how = treatment(customer, catalog.seller, catalog.tax, day)
+    bases: dict[int | None, int] = defaultdict(int)
+    categories: dict[int | None, set[str]] = defaultdict(set)
+    for line in lines:
+        if line.charge_type != "customer_credit":
+            rate = rate_bp(how, line.tax_category, catalog.tax, day)
+            bases[rate] += line.amount.minor
+            categories[rate].add(line.tax_category)
+    drawn = sum(line.amount.minor for line in lines if line.charge_type == "customer_credit")
+    if drawn:
+        rates = sorted(bases, key=lambda rate: -1 if rate is None else rate)
+        weights = [Fraction(max(bases[rate], 0)) for rate in rates]
+        for rate, part in zip(rates, allocate(Money(drawn, currency), weights), strict=True):
+            bases[rate] += part.minor
+    return tuple(
+        _tax_line(Money(bases[rate], currency), rate, "+".join(sorted(categories[rate])), day)
+        for rate in sorted((rate for rate in bases if rate is not None), reverse=True)
+    )
+
+
+def _tax_line(base: Money, rate: int, category: str, day: date) -> InvoiceLine:
+    return InvoiceLine(
+        type=LineType.TAX,
+        code=category,
+        name="VAT",
+        amount=Money.rounded(Fraction(base.major) * rate / 10_000, base.currency),
+        quantity=Fraction(base.major),
+        unit="",
+        service=Period(day, date.fromordinal(day.toordinal() + 1)),
+        rule="TAX-1",
+        tax_category=category,
+        tax_rate_bp=rate,
+    )

@@ -1,0 +1,151 @@
+"""Seats: paid in advance above the included, settled afterwards when some are added.
+
+Holdings are per feature and period. Nothing is given back for fewer seats; a level that
+was paid once in a period is not charged again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+from billing_core.errors import BillingError
+from billing_core.invoice import InvoiceLine, LineType
+from billing_core.money import Money
+from billing_core.period import MONTHS, Period
+from billing_core.pricing import PerUnit
+from billing_core.state import SeatAddition, SeatHolding
+from billing_core.terms import FeatureTerms, Terms
+
+
+class SeatPriceNotPerUnit(BillingError):
+    """A seats feature has a price model that is not per unit."""
+
+    code = "SEAT-01"
+
+    def __init__(self, *, feature: str, plan: str) -> None:
+        super().__init__(
+            what=f"seats feature {feature!r} is not priced per seat",
+            where=f"the catalog, plans.{plan}.features.{feature}.overage",
+            mend="give it overage: {unit_price: ...}",
+        )
+
+
+def seat_price(terms: Terms, feature: FeatureTerms) -> Decimal:
+    """The unit price of one seat, as the catalog has it. Rule SEAT-4."""
+    if not isinstance(feature.price, PerUnit):
+        raise SeatPriceNotPerUnit(feature=feature.code, plan=terms.plan)
+    return feature.price.unit_price
+
+
+def seat_months(terms: Terms, *, is_monthly: bool) -> int:
+    """How many unit prices one seat costs for a whole period.
+
+    takes: is_monthly, the switch `seat_price_is_monthly`: the price is then for a month.
+    rule:  SEAT-4.
+    """
+    return MONTHS[terms.interval] if is_monthly and terms.interval else 1
+
+
+def is_above_without_price(feature: FeatureTerms, held: int) -> bool:
+    """Whether a number of seats cannot be had on a plan without a seat price. Rule SEAT-5."""
+    return feature.price is None and not feature.unlimited and held > feature.included
+
+
+def charged_seats(feature: FeatureTerms, held: int) -> int:
+    """Seats above the included, which is a whole number of seats."""
+    return 0 if feature.unlimited else max(held - int(feature.included), 0)
+
+
+def open_seats(terms: Terms, held: Mapping[str, int]) -> tuple[SeatHolding, ...]:
+    """Holdings at the start of a period, nothing charged yet; one for each seats feature."""
+    return tuple(
+        SeatHolding(
+            feature=feature.code,
+            held=held.get(feature.code, 0),
+            covered=max(held.get(feature.code, 0), int(feature.included)),
+            advance=Money(0, terms.currency),
+        )
+        for feature in terms.seats
+    )
+
+
+def change_held(holding: SeatHolding, held: int, on: date) -> SeatHolding:
+    """The holding after the number of seats changes.
+
+    Only seats above the highest level already paid or included are added to the true-up.
+    rule: SEAT-2, SEAT-3.
+
+    >>> from billing_core.money import Currency
+    >>> none = Money(0, Currency("USD", 2))
+    >>> more = change_held(SeatHolding("editors", 7, 7, none), 10, date(2026, 4, 16))
+    >>> more.covered, [a.quantity for a in more.additions]
+    (10, [3])
+    >>> change_held(change_held(more, 5, date(2026, 4, 20)), 10, date(2026, 4, 21)) == more
+    True
+    """
+    new = held - holding.covered
+    if new <= 0:
+        return replace(holding, held=held)
+    additions = {addition.added_on: addition.quantity for addition in holding.additions}
+    additions[on] = additions.get(on, 0) + new
+    kept = tuple(SeatAddition(day, additions[day]) for day in sorted(additions))
+    return replace(holding, held=held, covered=held, additions=kept)
+
+
+def advance_lines(
+    terms: Terms, holdings: tuple[SeatHolding, ...], period: Period, *, is_monthly: bool
+) -> tuple[InvoiceLine, ...]:
+    """Seats above the included for a coming period, one line for each feature. Rule SEAT-1."""
+    months = seat_months(terms, is_monthly=is_monthly)
+    lines = []
+    for holding in holdings:
+        feature = terms.by_code[holding.feature]
+        quantity = charged_seats(feature, holding.held) * months
+        if quantity:
+            price = seat_price(terms, feature)
+            amount = Money.rounded(quantity * Fraction(price), terms.currency)
+            line = _line(feature, quantity, price, amount, period)
+            lines.append(replace(line, used=Fraction(holding.held)))
+    return tuple(line for line in lines if line.amount.minor)
+
+
+def true_up_lines(
+    terms: Terms, holdings: tuple[SeatHolding, ...], period: Period, *, is_monthly: bool
+) -> tuple[InvoiceLine, ...]:
+    """Seats added during a period, one line for each feature and day. Rules SEAT-2, SEAT-5."""
+    months = seat_months(terms, is_monthly=is_monthly)
+    lines = []
+    for holding in holdings:
+        feature = terms.by_code[holding.feature]
+        for addition in holding.additions:
+            quantity, price = addition.quantity * months, seat_price(terms, feature)
+            exact = quantity * Fraction(price) * period.remaining_share(addition.added_on)
+            service = Period(addition.added_on, period.end)
+            line = _line(feature, quantity, price, Money.rounded(exact, terms.currency), service)
+            days = (service.days, period.days)
+            used = Fraction(holding.covered)
+            lines.append(
+                replace(line, charge_type="true_up", rule="SEAT-2", days=days, used=used)
+            )
+    return tuple(line for line in lines if line.amount.minor)
+
+
+def _line(
+    feature: FeatureTerms, quantity: int, price: Decimal, amount: Money, service: Period
+) -> InvoiceLine:
+    return InvoiceLine(
+        type=LineType.FEATURE_SEATS,
+        code=feature.code,
+        name=feature.name,
+        amount=amount,
+        quantity=Fraction(quantity),
+        unit=feature.unit,
+        service=service,
+        rule="SEAT-1",
+        charge_type="advance",
+        unit_price=price,
+        included=feature.included,
+        tax_category=feature.tax_category,
+    )

@@ -1,0 +1,107 @@
+"""What a fold is given besides the customer's own history: catalog versions, zones, usage.
+
+A setting is the same for many customers. Everything of the outside world (currencies,
+zone data, what has been booked) is in it as a value, so that the fold asks for nothing.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, tzinfo
+
+from billing_core.catalog import Catalog, Policies
+from billing_core.errors import BillingError
+from billing_core.invoice import Invoice
+from billing_core.money import Currency
+from billing_core.period import cutoff_day
+from billing_core.terms import Terms, is_priced_in, terms_of
+from billing_core.usage import Usage
+
+
+class NoCatalogInForce(BillingError):
+    """Something happened before the first catalog version came into force."""
+
+    code = "CATALOG-50"
+
+    def __init__(self, at: datetime, first: datetime) -> None:
+        super().__init__(
+            what=f"no catalog version is in force at {at:%Y-%m-%dT%H:%M:%SZ}",
+            where=f"the catalog; its first version begins at {first:%Y-%m-%dT%H:%M:%SZ}",
+            mend="add a version with an earlier effective_at, or correct the action's `at`",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogVersion:
+    """A catalog and the instant from which it is in force. Rule CAT-1.
+
+    terms: what it gives, for each (plan, interval, currency) that it prices.
+    """
+
+    effective_at: datetime
+    catalog: Catalog
+    terms: Mapping[tuple[str, str | None, str], Terms]
+
+
+def catalog_version(
+    effective_at: datetime, catalog: Catalog, currencies: Mapping[str, Currency]
+) -> CatalogVersion:
+    """A version with the terms of all its plans worked out, once for all customers."""
+    terms: dict[tuple[str, str | None, str], Terms] = {}
+    for code, plan in catalog.plans.items():
+        if plan.free:
+            own = currencies[catalog.currency]
+            terms[code, None, own.code] = terms_of(catalog, code, None, own)
+        for interval, price in plan.prices.items():
+            for name in sorted({catalog.currency, *price.currencies}):
+                if is_priced_in(price, catalog, name):
+                    currency = currencies[name]
+                    terms[code, interval, name] = terms_of(catalog, code, interval, currency)
+    return CatalogVersion(effective_at, catalog, terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The world of a fold.
+
+    versions:          in order of effective_at.
+    zones:             by IANA name; holds the billing time zones of all versions.
+    usage:             snapshots by window and cutoff; missing ones count as not metered.
+    booked:            posted invoices by id; they come out of a fold as they are.
+    numbers:           number of a posted invoice -> its id.
+    known_on:          the last landing day that is known.
+    takes_later_usage: drafts are rated with all that is known (a run), or as at their own
+                       cutoff (a scenario, where an invoice counts as posted then). USE-8.
+    assumes_payment:   every invoice is paid when it is made (a scenario, a preview).
+    """
+
+    versions: tuple[CatalogVersion, ...]
+    zones: Mapping[str, tzinfo]
+    usage: Usage = field(default_factory=dict)
+    booked: Mapping[str, Invoice] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    known_on: date = date.max
+    takes_later_usage: bool = False
+    assumes_payment: bool = False
+
+    def version_at(self, at: datetime) -> CatalogVersion:
+        """The catalog version in force at an instant. Rule CAT-1."""
+        place = bisect_right(self.versions, at, key=lambda version: version.effective_at)
+        if not place:
+            raise NoCatalogInForce(at, self.versions[0].effective_at)
+        return self.versions[place - 1]
+
+    def policies_at(self, at: datetime) -> Policies:
+        """The switches in force at an instant. Rule CAT-14."""
+        return self.version_at(at).catalog.policies
+
+    def zone_of(self, time_zone: str | None, at: datetime) -> tzinfo:
+        """The billing time zone: the customer's own, or the catalog's. Rule CNV-1."""
+        return self.zones[time_zone or self.policies_at(at).billing_time_zone]
+
+    def cutoff_on(self, end_at: datetime) -> date:
+        """The last landing day that an invoice of a window is rated with. Rule USE-8."""
+        own = cutoff_day(end_at, self.policies_at(end_at).grace_hours)
+        return max(own, self.known_on) if self.takes_later_usage else own
+
+

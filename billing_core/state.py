@@ -1,0 +1,161 @@
+"""What is known of one customer between two events: subscription, seats, credits, invoices.
+
+State is a value that the fold carries from event to event. It is a cache: folded again
+from the customer's first action it comes out the same.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from billing_core.invoice import Invoice, InvoiceType
+from billing_core.money import Money
+from billing_core.period import Period, Window
+from billing_core.terms import Terms
+
+
+class Status(StrEnum):
+    """Where a subscription stands. Rule SUB-1."""
+
+    PENDING_PAYMENT = "pending_payment"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    PAST_DUE = "past_due"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+ENDED = frozenset({Status.CANCELED, Status.EXPIRED})
+WITH_ACCESS = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE})
+"""States in which usage is taken. Rule SUB-1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """What billing needs to know of who pays; names and addresses stay outside. Rule CUS-1.
+
+    time_zone:        its own, or None for the catalog's billing time zone.
+    is_tax_id_valid:  by format and check digits, as the shell found (TAX-3).
+    is_taxed:         False where no tax line is ever made.
+    """
+
+    id: str
+    country: str | None = None
+    time_zone: str | None = None
+    is_tax_id_valid: bool = False
+    is_taxed: bool = True
+    collection: str = "automatic"
+    payment_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeatAddition:
+    """Seats added above the level already paid, to be settled afterwards. Rule SEAT-2."""
+
+    added_on: date
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatHolding:
+    """Seats of one feature.
+
+    held:      now.
+    covered:   the highest level paid or included in this period.
+    advance:   what was charged in advance for this period.
+    additions: true-ups of this period that are not yet invoiced, by date.
+    """
+
+    feature: str
+    held: int
+    covered: int
+    advance: Money
+    additions: tuple[SeatAddition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription of a customer. Rules SUB-1, INV-1.
+
+    anchor:      the day from which boundaries are counted; months: how many have passed.
+    period:      what the plan price paid for; window: the running month of usage.
+    plan_charge: what was billed for the plan this period, less discount (CNV-7).
+    invoice_id:  of the invoice that opened this period.
+    cancel_on:   the day on which a cancellation takes effect.
+    checkout:    the initial invoice that waits for its payment.
+    failures:    failed attempts to collect the invoice that made it past due.
+    """
+
+    id: str
+    status: Status
+    terms: Terms
+    anchor: date
+    months: int = 0
+    period: Period | None = None
+    window: Window | None = None
+    seats: tuple[SeatHolding, ...] = ()
+    plan_charge: Money | None = None
+    invoice_id: str | None = None
+    cancel_on: date | None = None
+    checkout: Invoice | None = None
+    expires_at: datetime | None = None
+    failures: int = 0
+    due_invoice_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerCredit:
+    """Money that the customer has with us, applied to later invoices. Rule CUS-1."""
+
+    id: str
+    granted_at: datetime
+    reason: str
+    left: Money
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRecord:
+    """What a payment needs to know of an invoice that was made. Rules PAY-0, PAY-2."""
+
+    id: str
+    type: InvoiceType
+    billing_day: date
+    total: Money
+    paid: Money
+    credited: Money
+
+    @property
+    def unpaid(self) -> Money:
+        return self.total - self.paid - self.credited
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustmentDue:
+    """A difference from a posted invoice that the next invoice books. Rules ACT-3, USE-7.
+
+    exact amounts are not needed: it is the difference of two rounded sums.
+    """
+
+    invoice_id: str
+    code: str | None
+    name: str
+    unit: str
+    amount: Money
+    service: Period
+    tax_category: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerState:
+    """All that the fold knows of one customer. `customer` is None before he was created."""
+
+    customer_id: str
+    customer: Customer | None = None
+    subscription: Subscription | None = None
+    credits: tuple[CustomerCredit, ...] = ()
+    invoices: tuple[InvoiceRecord, ...] = ()
+    adjustments: tuple[AdjustmentDue, ...] = ()

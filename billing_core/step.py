@@ -1,0 +1,75 @@
+"""What one event does to a customer: a new state, a decision, invoices, windows closed."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from billing_core.actions import ReasonCode
+from billing_core.invoice import Invoice, UsedFeature
+from billing_core.period import Window
+from billing_core.state import CustomerState
+from billing_core.terms import Terms
+from billing_core.usage import WindowKey
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The action was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """The action takes effect on a later day."""
+
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The action was not done, and why: a reason code and a sentence with the cure. ACT-6."""
+
+    reason: ReasonCode
+    what: str
+
+
+Decision = Applied | Scheduled | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the customer is told. Rule QTA-5: dated with his date of the instant."""
+
+    customer_id: str
+    kind: str
+    on: date
+    at: datetime
+    feature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow:
+    """A window that has ended, the usage it asks for, and where that usage went.
+
+    invoice_id: of the invoice that charges it; None where none did (waived, or nothing due).
+    """
+
+    key: WindowKey
+    window: Window
+    terms: Terms
+    usage: tuple[UsedFeature, ...]
+    invoice_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The outcome of one event; everything that it made, in the order in which it was made."""
+
+    state: CustomerState
+    decision: Decision = Applied()
+    invoices: tuple[Invoice, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    windows: tuple[ClosedWindow, ...] = ()
+
+
+def refused(state: CustomerState, reason: ReasonCode, what: str) -> Step:
+    """A step that changes nothing but records the refusal."""
+    return Step(state, Refused(reason, what))

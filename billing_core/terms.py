@@ -1,0 +1,163 @@
+"""What the catalog gives one subscription now: price, features, prices of overage.
+
+Terms are a snapshot. They are taken from the catalog in force at an instant and are kept
+with the subscription for the period, so that a later catalog version does not reach back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+from billing_core import pricing
+from billing_core.catalog import Catalog, Feature, Overage, Plan, PlanFeature, PlanPrice
+from billing_core.errors import BillingError
+from billing_core.money import Currency
+
+ONE = Fraction(1)
+
+
+class NoPriceInCurrency(BillingError):
+    """An amount has no price in the subscription's currency."""
+
+    code = "PRICE-01"
+
+    def __init__(self, *, feature: str, plan: str, currency: str) -> None:
+        super().__init__(
+            what=f"feature {feature!r} has no overage price in {currency}",
+            where=f"the catalog, plans.{plan}.features.{feature}.overage.currencies",
+            mend=f"add a unit price in {currency}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTerms:
+    """One feature as a plan has it. Rules CAT-5, CAT-12.
+
+    included: priced units; price: of the units above it, None where they are blocked.
+    per:      event units in one priced unit.
+    """
+
+    code: str
+    name: str
+    type: str
+    unit: str
+    aggregation: str
+    is_ai: bool
+    margin_bp: int
+    included: Fraction
+    unlimited: bool
+    price: pricing.Price | None
+    mode: str
+    per: Fraction = ONE
+    event_unit: str = ""
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    tax_category: str = "standard"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A plan at an interval in a currency, as in force for one period.
+
+    interval: None on a free plan. features: enabled ones only, by code.
+    """
+
+    plan: str
+    plan_name: str
+    consumption_model: str
+    interval: str | None
+    currency: Currency
+    amount: Decimal
+    features: tuple[FeatureTerms, ...]
+    tax_category: str = "standard"
+    is_free: bool = False
+    by_code: Mapping[str, FeatureTerms] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def seats(self) -> tuple[FeatureTerms, ...]:
+        return tuple(feature for feature in self.features if feature.type == "seats")
+
+
+def terms_of(catalog: Catalog, code: str, interval: str | None, currency: Currency) -> Terms:
+    """The terms that the catalog gives to a new period of a plan. Rules CAT-4, CAT-5.
+
+    takes:  a plan of the catalog, and an interval and currency that it is priced in.
+    raises: NoPriceInCurrency.
+    """
+    plan = catalog.plans[code]
+    features = tuple(
+        _feature_terms(catalog.features[name], name, held, plan=code, currency=currency)
+        for name, held in sorted(plan.features.items())
+        if held.enabled
+    )
+    return Terms(
+        plan=code,
+        plan_name=plan.name,
+        consumption_model=plan.consumption_model,
+        interval=interval,
+        currency=currency,
+        amount=Decimal(0) if interval is None else _amount(plan, interval, currency),
+        features=features,
+        tax_category=plan.tax_category,
+        is_free=plan.free,
+        by_code={feature.code: feature for feature in features},
+    )
+
+
+def is_priced_in(price: PlanPrice, catalog: Catalog, currency: str) -> bool:
+    """Whether a plan price can be paid in a currency. Rules CUR-1, CUR-3."""
+    return currency == catalog.currency or currency in price.currencies
+
+
+def _amount(plan: Plan, interval: str, currency: Currency) -> Decimal:
+    price = plan.prices[interval]  # type: ignore[index]  # interval is one of the literal's values
+    local = price.currencies.get(currency.code)
+    return price.amount if local is None or local.amount is None else local.amount
+
+
+def _feature_terms(
+    feature: Feature, code: str, held: PlanFeature, *, plan: str, currency: Currency
+) -> FeatureTerms:
+    overage = held.overage
+    return FeatureTerms(
+        code=code,
+        name=feature.name,
+        type=feature.type,
+        unit=feature.unit or "",
+        aggregation=feature.aggregation or "sum",
+        is_ai=held.pricing == "ai_model",
+        margin_bp=held.margin_bp or 0,
+        included=Fraction(held.included or 0),
+        unlimited=held.unlimited,
+        price=None if overage is None or overage.mode == "block" else price_of(overage),
+        mode="block" if overage is None else overage.mode,
+        per=Fraction(feature.per or 1),
+        event_unit=feature.event_unit or feature.unit or "",
+        minimum=None if overage is None else overage.minimum_amount,
+        maximum=None if overage is None else overage.maximum_amount,
+        tax_category=feature.tax_category,
+    )
+
+
+def price_of(overage: Overage) -> pricing.Price:
+    """The price model that an overage clause of the catalog names. Rule CAT-10."""
+    match overage.model:
+        case "package":
+            return pricing.Package(overage.size, overage.price, overage.free_units or Decimal(0))
+        case "graduated":
+            return pricing.Graduated(_tiers(overage))
+        case "volume":
+            return pricing.Volume(_tiers(overage))
+        case "percentage":
+            return pricing.Percentage(overage.rate_bp)
+        case "dynamic":
+            return pricing.Dynamic()
+        case _:
+            return pricing.PerUnit(overage.unit_price)
+
+
+def _tiers(overage: Overage) -> tuple[pricing.Tier, ...]:
+    return tuple(
+        pricing.Tier(tier.up_to, tier.unit_price, tier.flat or Decimal(0)) for tier in overage.tiers
+    )
