@@ -87,7 +87,7 @@ class Policies(Record):
     grace_hours: Count = 24
     late_usage: Literal["next_invoice", "waive"] = "next_invoice"
     late_usage_windows: Count = 1
-    token_cost_rounding: Literal["exact", "per_event"] = "exact"  # noqa: S105  # tokens of AI
+    token_cost_rounding: Literal["exact", "per_event"] = "exact"  # tokens of AI
     engine_changes: Literal["hold", "adjust"] = "hold"
     collection: Literal["automatic", "on_terms"] = "automatic"
     payment_days: Count = 30
@@ -181,7 +181,7 @@ class IntroOffer(Record):
 class PlanPriceInCurrency(Record):
     """A plan price in another currency. Rules CAT-4, OFR-1."""
 
-    amount: Amount | None = None
+    amount: Amount
     intro_offer: IntroOffer | None = None
 
 

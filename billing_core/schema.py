@@ -36,6 +36,7 @@ _INSTANT: Final = re.compile(
 )
 
 Moment = TypeVar("Moment", date, datetime)
+Number = TypeVar("Number", Decimal, int)
 
 Tree = dict[str, Any]
 """Nested mappings and lists whose leaves are text or null, as YAML is read."""
@@ -184,13 +185,13 @@ def merge_patch(target: object, patch: object) -> Any:
     return merged
 
 
-def _not_below_zero(number: Decimal) -> Decimal:
+def _not_below_zero(number: Number) -> Number:
     if number < 0:
         raise refusal("range", f"{number} is below zero", "write 0 or more")
     return number
 
 
-def _above_zero(number: Decimal) -> Decimal:
+def _above_zero(number: Number) -> Number:
     if number <= 0:
         raise refusal("range", f"{number} is not above zero", "write a number above 0")
     return number
