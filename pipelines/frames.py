@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from billing_core.actions import Outcome, OutcomeStatus, ReasonCode
 from billing_core.errors import BillingError, CurrencyMismatch, Fault
 from billing_core.invoice import (
     Invoice,
@@ -131,6 +132,18 @@ USED_FEATURES: Schema = {
 }
 """One row a feature that an invoice's window used, by (invoice_id, position)."""
 
+OUTCOMES: Schema = {
+    "action_id": pl.String,
+    "customer_id": pl.String,
+    "status": pl.String,
+    "reason": pl.String,
+    "scheduled_on": pl.Date,
+    "what": pl.String,
+    "at": INSTANT,
+    "received_at": INSTANT,
+}
+"""One row an action and customer, by (at, action_id, customer_id)."""
+
 FAULTS: Schema = {
     "customer_id": pl.String,
     "code": pl.String,
@@ -210,6 +223,29 @@ def fault_frame(faults: Iterable[Fault]) -> pl.DataFrame:
 def faults_from(frame: pl.DataFrame) -> tuple[Fault, ...]:
     """The faults of a table, in its order."""
     return tuple(Fault(*row) for row in frame.select(list(FAULTS)).iter_rows())
+
+
+def outcome_frame(outcomes: Iterable[Outcome]) -> pl.DataFrame:
+    """Outcomes of actions as a table. Rule FAIR-10."""
+    ordered = sorted(outcomes, key=lambda it: (it.at, it.action_id, it.customer_id or ""))
+    return table((_outcome_row(outcome) for outcome in ordered), OUTCOMES)
+
+
+def outcomes_from(frame: pl.DataFrame) -> tuple[Outcome, ...]:
+    """The outcomes of a table, in its order."""
+    return tuple(
+        Outcome(
+            action_id=row["action_id"],
+            customer_id=row["customer_id"],
+            status=OutcomeStatus(row["status"]),
+            what=row["what"],
+            at=_utc(row["at"]),
+            received_at=_utc(row["received_at"]),
+            scheduled_on=row["scheduled_on"],
+            reason=None if row["reason"] is None else ReasonCode(row["reason"]),
+        )
+        for row in frame.iter_rows(named=True)
+    )
 
 
 def readable(exact: Fraction | Decimal | None) -> Decimal | None:
@@ -351,6 +387,19 @@ def _major(amount: Money, invoice: Invoice) -> Decimal:
     if abs(amount.minor) >= 2**63:
         raise TooLargeToKeep(name="an amount", invoice_id=invoice.id)
     return major(amount.minor, amount.currency.minor_digits)
+
+
+def _outcome_row(it: Outcome) -> tuple[Any, ...]:
+    return (
+        it.action_id,
+        it.customer_id,
+        it.status.value,
+        None if it.reason is None else it.reason.value,
+        it.scheduled_on,
+        it.what,
+        it.at,
+        it.received_at,
+    )
 
 
 def _text(exact: Fraction | Decimal | None) -> str | None:

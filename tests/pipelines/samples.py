@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
+from billing_core.actions import Outcome, OutcomeStatus, ReasonCode
 from billing_core.errors import Fault
 from billing_core.invoice import (
     Invoice,
@@ -143,6 +144,17 @@ def checkout(customer: str) -> Invoice:
 def a_fault(customer: str) -> Fault:
     """What keeps a customer from being billed."""
     return Fault(customer, "PRICE-01", "no price", "plan pro", "add a price")
+
+
+def outcome(customer: str | None, at: datetime, action_id: str = "action_1") -> Outcome:
+    """An action that was done."""
+    return Outcome(action_id, customer, OutcomeStatus.APPLIED, "Done.", at, at)
+
+
+def refusal(customer: str, at: datetime, action_id: str = "action_2") -> Outcome:
+    """An action that was not done."""
+    reason = ReasonCode.PAST_DUE
+    return Outcome(action_id, customer, OutcomeStatus.REFUSED, "No.", at, at, reason=reason)
 
 
 def many(customers: int) -> list[Invoice]:
