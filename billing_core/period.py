@@ -8,7 +8,6 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from fractions import Fraction
-from typing import Self
 
 from billing_core.errors import EmptyPeriod
 

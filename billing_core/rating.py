@@ -191,7 +191,9 @@ def _package_unit(feature: FeatureTerms) -> str:
     return f"package of {size:,f} {feature.unit}"
 
 
-def _used(feature: FeatureTerms, used: Fraction, *, billed: Fraction, blocked: Fraction) -> UsedFeature:
+def _used(
+    feature: FeatureTerms, used: Fraction, *, billed: Fraction, blocked: Fraction
+) -> UsedFeature:
     return UsedFeature(
         feature=feature.code,
         name=feature.name,

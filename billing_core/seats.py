@@ -126,9 +126,7 @@ def true_up_lines(
             line = _line(feature, quantity, price, Money.rounded(exact, terms.currency), service)
             days = (service.days, period.days)
             used = Fraction(holding.covered)
-            lines.append(
-                replace(line, charge_type="true_up", rule="SEAT-2", days=days, used=used)
-            )
+            lines.append(replace(line, charge_type="true_up", rule="SEAT-2", days=days, used=used))
     return tuple(line for line in lines if line.amount.minor)
 
 

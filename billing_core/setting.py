@@ -6,6 +6,7 @@ zone data, what has been booked) is in it as a value, so that the fold asks for 
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 
@@ -14,7 +15,7 @@ from billing_core.errors import BillingError
 from billing_core.invoice import Invoice
 from billing_core.money import Currency
 from billing_core.period import cutoff_day
-from billing_core.terms import Terms, is_priced_in, terms_of
+from billing_core.terms import NoPriceInCurrency, Terms, is_priced_in, terms_of
 from billing_core.usage import Usage
 
 
@@ -46,7 +47,10 @@ class CatalogVersion:
 def catalog_version(
     effective_at: datetime, catalog: Catalog, currencies: Mapping[str, Currency]
 ) -> CatalogVersion:
-    """A version with the terms of all its plans worked out, once for all customers."""
+    """A version with the terms of all its plans worked out, once for all customers.
+
+    A plan that has no price in a currency for one of its features cannot be had in it.
+    """
     terms: dict[tuple[str, str | None, str], Terms] = {}
     for code, plan in catalog.plans.items():
         if plan.free:
@@ -55,8 +59,9 @@ def catalog_version(
         for interval, price in plan.prices.items():
             for name in sorted({catalog.currency, *price.currencies}):
                 if is_priced_in(price, catalog, name):
-                    currency = currencies[name]
-                    terms[code, interval, name] = terms_of(catalog, code, interval, currency)
+                    with suppress(NoPriceInCurrency):
+                        key = (code, interval, name)
+                        terms[key] = terms_of(catalog, code, interval, currencies[name])
     return CatalogVersion(effective_at, catalog, terms)
 
 
@@ -67,7 +72,8 @@ class Setting:
     versions:          in order of effective_at.
     zones:             by IANA name; holds the billing time zones of all versions.
     usage:             snapshots by window and cutoff; missing ones count as not metered.
-    booked:            posted invoices by id; they come out of a fold as they are.
+    booked:            posted invoices of the customer by id; they come out as they are.
+    booked_through:    the last billing day among them.
     numbers:           number of a posted invoice -> its id.
     known_on:          the last landing day that is known.
     takes_later_usage: drafts are rated with all that is known (a run), or as at their own
@@ -79,6 +85,7 @@ class Setting:
     zones: Mapping[str, tzinfo]
     usage: Usage = field(default_factory=dict)
     booked: Mapping[str, Invoice] = field(default_factory=dict)
+    booked_through: date = date.min
     numbers: Mapping[str, str] = field(default_factory=dict)
     known_on: date = date.max
     takes_later_usage: bool = False
@@ -103,5 +110,3 @@ class Setting:
         """The last landing day that an invoice of a window is rated with. Rule USE-8."""
         own = cutoff_day(end_at, self.policies_at(end_at).grace_hours)
         return max(own, self.known_on) if self.takes_later_usage else own
-
-

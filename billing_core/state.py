@@ -6,7 +6,6 @@ from the customer's first action it comes out the same.
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from enum import StrEnum
 
 from billing_core.invoice import Invoice, InvoiceType
@@ -136,17 +135,17 @@ class InvoiceRecord:
 class AdjustmentDue:
     """A difference from a posted invoice that the next invoice books. Rules ACT-3, USE-7.
 
-    exact amounts are not needed: it is the difference of two rounded sums.
+    It is a difference of two rounded sums, so it is money and not rounded again.
     """
 
     invoice_id: str
+    invoice_day: date
     code: str | None
     name: str
     unit: str
     amount: Money
     service: Period
     tax_category: str
-    quantity: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,7 @@ def treatment(
     return TaxTreatment(buyer if has_own else seller.country)
 
 
-def rate_bp(
-    how: TaxTreatment, category: str, rates: Sequence[TaxRate], day: date
-) -> int | None:
+def rate_bp(how: TaxTreatment, category: str, rates: Sequence[TaxRate], day: date) -> int | None:
     """The rate of a category on a day, in basis points; None where no rate applies.
 
     rule: TAX-1, TAX-3; the last row not after the day counts.

@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing_core import pricing
-from billing_core.catalog import Catalog, Feature, Overage, Plan, PlanFeature, PlanPrice
+from billing_core.catalog import Catalog, Interval, Overage, Plan, PlanFeature, PlanPrice
 from billing_core.errors import BillingError
 from billing_core.money import Currency
 
@@ -79,7 +79,7 @@ class Terms:
         return tuple(feature for feature in self.features if feature.type == "seats")
 
 
-def terms_of(catalog: Catalog, code: str, interval: str | None, currency: Currency) -> Terms:
+def terms_of(catalog: Catalog, code: str, interval: Interval | None, currency: Currency) -> Terms:
     """The terms that the catalog gives to a new period of a plan. Rules CAT-4, CAT-5.
 
     takes:  a plan of the catalog, and an interval and currency that it is priced in.
@@ -87,7 +87,7 @@ def terms_of(catalog: Catalog, code: str, interval: str | None, currency: Curren
     """
     plan = catalog.plans[code]
     features = tuple(
-        _feature_terms(catalog.features[name], name, held, plan=code, currency=currency)
+        _feature_terms(catalog, name, held, plan=code, currency=currency)
         for name, held in sorted(plan.features.items())
         if held.enabled
     )
@@ -110,29 +110,32 @@ def is_priced_in(price: PlanPrice, catalog: Catalog, currency: str) -> bool:
     return currency == catalog.currency or currency in price.currencies
 
 
-def _amount(plan: Plan, interval: str, currency: Currency) -> Decimal:
-    price = plan.prices[interval]  # type: ignore[index]  # interval is one of the literal's values
+def _amount(plan: Plan, interval: Interval, currency: Currency) -> Decimal:
+    price = plan.prices[interval]
     local = price.currencies.get(currency.code)
     return price.amount if local is None or local.amount is None else local.amount
 
 
 def _feature_terms(
-    feature: Feature, code: str, held: PlanFeature, *, plan: str, currency: Currency
+    catalog: Catalog, code: str, held: PlanFeature, *, plan: str, currency: Currency
 ) -> FeatureTerms:
-    overage = held.overage
+    """One feature as the plan has it, its overage in the currency. raises: NoPriceInCurrency."""
+    feature, overage = catalog.features[code], held.overage
+    if overage is not None and currency.code != catalog.currency:
+        overage = _in_currency(overage, plan=plan, feature=code, currency=currency.code)
     return FeatureTerms(
         code=code,
         name=feature.name,
         type=feature.type,
         unit=feature.unit or "",
-        aggregation=feature.aggregation or "sum",
+        aggregation=feature.aggregation,
         is_ai=held.pricing == "ai_model",
-        margin_bp=held.margin_bp or 0,
-        included=Fraction(held.included or 0),
+        margin_bp=held.margin_bp,
+        included=Fraction(held.included),
         unlimited=held.unlimited,
         price=None if overage is None or overage.mode == "block" else price_of(overage),
         mode="block" if overage is None else overage.mode,
-        per=Fraction(feature.per or 1),
+        per=Fraction(feature.per),
         event_unit=feature.event_unit or feature.unit or "",
         minimum=None if overage is None else overage.minimum_amount,
         maximum=None if overage is None else overage.maximum_amount,
@@ -140,24 +143,49 @@ def _feature_terms(
     )
 
 
+def _in_currency(overage: Overage, *, plan: str, feature: str, currency: str) -> Overage:
+    """The clause with its money in another currency; a share of a value has no currency."""
+    if overage.model in {"percentage", "dynamic"} or overage.mode == "block":
+        return overage
+    local = overage.currencies.get(currency)
+    if local is None:
+        raise NoPriceInCurrency(feature=feature, plan=plan, currency=currency)
+    return overage.model_copy(
+        update={
+            "unit_price": local.unit_price,
+            "price": local.price,
+            "tiers": local.tiers or overage.tiers,
+            "minimum_amount": local.minimum_amount,
+            "maximum_amount": local.maximum_amount,
+        }
+    )
+
+
 def price_of(overage: Overage) -> pricing.Price:
-    """The price model that an overage clause of the catalog names. Rule CAT-10."""
+    """The price model that an overage clause names; the catalog made sure that it has it.
+
+    rule: CAT-10.
+    """
     match overage.model:
         case "package":
-            return pricing.Package(overage.size, overage.price, overage.free_units or Decimal(0))
+            return pricing.Package(_given(overage.size), _given(overage.price), overage.free_units)
         case "graduated":
             return pricing.Graduated(_tiers(overage))
         case "volume":
             return pricing.Volume(_tiers(overage))
         case "percentage":
-            return pricing.Percentage(overage.rate_bp)
+            return pricing.Percentage(overage.rate_bp or 0)
         case "dynamic":
             return pricing.Dynamic()
-        case _:
-            return pricing.PerUnit(overage.unit_price)
+        case "per_unit":
+            return pricing.PerUnit(_given(overage.unit_price))
+
+
+def _given(value: Decimal | None) -> Decimal:
+    if value is None:
+        raise ValueError("an overage clause without the price of its model passed the catalog")
+    return value
 
 
 def _tiers(overage: Overage) -> tuple[pricing.Tier, ...]:
-    return tuple(
-        pricing.Tier(tier.up_to, tier.unit_price, tier.flat or Decimal(0)) for tier in overage.tiers
-    )
+    return tuple(pricing.Tier(tier.up_to, tier.unit_price, tier.flat) for tier in overage.tiers)

@@ -1,0 +1,119 @@
+"""What one customer owes, given everything known: the fold, with what is already posted.
+
+`bill` is the whole answer for a run. `bill_posted_at_cutoff` tells the same story as if
+every invoice had been posted at its cutoff, which is how a scenario counts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from billing_core.actions import Action
+from billing_core.errors import BillingError, Fault, fault_of
+from billing_core.fold import Folded, fold
+from billing_core.invoice import Invoice
+from billing_core.lateness import effective_at
+from billing_core.setting import Setting
+from billing_core.state import WITH_ACCESS, CustomerState
+from billing_core.step import ClosedWindow
+from billing_core.usage import WindowKey
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWindow:
+    """The running window of a customer with access, up to what is known."""
+
+    key: WindowKey
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """One customer's answer, or the fault that sets him aside. Rule PST-4."""
+
+    customer_id: str
+    folded: Folded | None
+    fault: Fault | None = None
+
+
+def bill(customer_id: str, actions: Sequence[Action], setting: Setting, *, until: datetime) -> Bill:
+    """The customer's history as a value; an error becomes his fault and stops nobody else.
+
+    takes: setting, with what is posted for this customer in `booked`.
+    rule:  PST-4.
+    """
+    try:
+        return Bill(customer_id, fold(customer_id, actions, setting, until=until))
+    except BillingError as error:
+        return Bill(customer_id, None, fault_of(customer_id, error))
+
+
+def bill_posted_at_cutoff(
+    customer_id: str,
+    actions: Sequence[Action],
+    setting: Setting,
+    *,
+    until: datetime,
+    late_days: Iterable[date] = (),
+) -> Bill:
+    """The customer's history as if each invoice had been posted at its own cutoff.
+
+    takes: late_days, the landing days on which usage came in late; those of late actions
+           are found here. Before each of them, what had its cutoff by then is posted.
+    rule:  USE-7, USE-8, ACT-3.
+    """
+    days = sorted({*late_days, *late_action_days(actions)})
+    for day in days:
+        before = day - timedelta(days=1)
+        known = [action for action in actions if action.received_at.date() < day]
+        partial = bill(customer_id, known, replace(setting, known_on=before), until=until)
+        if partial.folded is None:
+            return partial
+        setting = with_booked(setting, _posted_by(partial.folded.invoices, before))
+    return bill(customer_id, actions, setting, until=until)
+
+
+def late_action_days(actions: Sequence[Action]) -> tuple[date, ...]:
+    """Landing days of actions that arrived on a later day than they take effect."""
+    return tuple(
+        sorted(
+            {
+                action.received_at.date()
+                for action in actions
+                if action.received_at.date() > effective_at(action).date()
+            }
+        )
+    )
+
+
+def with_booked(setting: Setting, booked: Iterable[Invoice]) -> Setting:
+    """The setting of one customer, with his posted invoices."""
+    by_id = {invoice.id: invoice for invoice in booked}
+    through = max((invoice.billing_day for invoice in by_id.values()), default=date.min)
+    return replace(setting, booked=by_id, booked_through=through)
+
+
+def open_window(state: CustomerState, setting: Setting) -> OpenWindow | None:
+    """The running window, as known on the last known landing day; None without access."""
+    subscription = state.subscription
+    if subscription is None or subscription.window is None:
+        return None
+    if subscription.status not in WITH_ACCESS:
+        return None
+    window = subscription.window
+    key = WindowKey(state.customer_id, window.start_at, window.end_at, setting.known_on)
+    features = tuple(item.code for item in subscription.terms.features if item.type == "metered")
+    return OpenWindow(key, features)
+
+
+def missing_windows(windows: Sequence[ClosedWindow], setting: Setting) -> list[ClosedWindow]:
+    """The closed windows whose usage the setting does not have: meter them and fold again."""
+    return [window for window in windows if window.key not in setting.usage]
+
+
+def _posted_by(invoices: Iterable[Invoice], day: date) -> list[Invoice]:
+    return [
+        invoice
+        for invoice in invoices
+        if invoice.is_postable and (invoice.cutoff_on or invoice.made_at.date()) <= day
+    ]

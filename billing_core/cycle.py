@@ -1,0 +1,306 @@
+"""What happens on a boundary: the closed window is settled, the next one opens.
+
+The order is INV-2's: overage of the closed window at the old terms, scheduled changes,
+advance charges at the new terms. Boundaries are counted from the anchor (CNV-3).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+
+from billing_core.errors import BillingError
+from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, UsedFeature
+from billing_core.issuing import (
+    Cause,
+    adjustment_lines,
+    is_booked,
+    issue,
+    issue_credit_note,
+    late,
+    net,
+)
+from billing_core.money import Money
+from billing_core.period import MONTHS, Period, Window, boundary, midnight
+from billing_core.rating import RatedWindow, rate_window
+from billing_core.seats import advance_lines, open_seats, true_up_lines
+from billing_core.setting import Setting
+from billing_core.state import CustomerState, SeatHolding, Status, Subscription
+from billing_core.step import ClosedWindow, Step
+from billing_core.terms import Terms
+from billing_core.usage import WindowKey
+
+UNIT = {"monthly": "month", "quarterly": "quarter", "yearly": "year"}
+
+
+class PlanNotPriced(BillingError):
+    """A subscription renews on a plan that the catalog no longer prices."""
+
+    code = "PRICE-02"
+
+    def __init__(self, *, plan: str, interval: str | None, currency: str, on: date) -> None:
+        super().__init__(
+            what=f"plan {plan!r} has no {interval} price in {currency} on {on}",
+            where=f"the catalog version in force on {on}, plans.{plan}.prices",
+            mend="keep the price while someone is subscribed, or delete the plan with an option",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A closed window: what it owes, and the record of where its usage went."""
+
+    rated: RatedWindow
+    closed: ClosedWindow
+
+
+def take_boundary(state: CustomerState, subscription: Subscription, setting: Setting) -> Step:
+    """The end of the running window. Rules INV-1, INV-2, INV-6, INV-7.
+
+    takes: a subscription with a window, at the instant of its end.
+    """
+    window = running(subscription)
+    settled = close_window(state, subscription, window, setting)
+    if subscription.terms.is_free:
+        renewed = next_window(state, subscription, setting)
+        return Step(replace(state, subscription=renewed), windows=(settled.closed,))
+    if subscription.cancel_on == window.end:
+        return _end(state, subscription, settled, setting)
+    if subscription.period is not None and subscription.period.end == window.end:
+        return _renew(state, subscription, settled, setting)
+    return _settle_month(state, subscription, settled, setting)
+
+
+def running(subscription: Subscription) -> Window:
+    """The running window of a subscription that has one."""
+    if subscription.window is None:
+        raise ValueError(f"subscription {subscription.id} has no running window")
+    return subscription.window
+
+
+def paid_period(subscription: Subscription) -> Period:
+    """The period that the plan price paid for, of a subscription that has one."""
+    if subscription.period is None:
+        raise ValueError(f"subscription {subscription.id} has no period")
+    return subscription.period
+
+
+def close_window(
+    state: CustomerState, subscription: Subscription, window: Window, setting: Setting
+) -> Settled:
+    """The window rated at its own terms with the usage known at its cutoff. Rules USE-3, USE-8.
+
+    Of a posted window within the lookback, the usage known now: the difference is late usage.
+    """
+    terms, policies = subscription.terms, setting.policies_at(window.end_at)
+    cutoff = setting.cutoff_on(window.end_at)
+    if window.end <= setting.booked_through:
+        cutoff = _booked_cutoff(window, setting)
+    key = WindowKey(state.customer_id, window.start_at, window.end_at, cutoff)
+    rated = rate_window(
+        terms,
+        setting.usage.get(key, {}),
+        service_days(window),
+        per_event=policies.token_cost_rounding == "per_event",
+    )
+    return Settled(rated, ClosedWindow(key, window, terms, rated.usage))
+
+
+def service_days(window: Window) -> Period:
+    """The days of a window; one closed on its first day covers that day."""
+    return Period(window.start, max(window.end, window.start + timedelta(days=1)))
+
+
+def next_window(state: CustomerState, subscription: Subscription, setting: Setting) -> Subscription:
+    """The subscription in the window after the running one. Rules CNV-3, CNV-9."""
+    old, months = running(subscription), subscription.months + 1
+    end = boundary(subscription.anchor, months + 1)
+    zone = setting.zone_of(None if state.customer is None else state.customer.time_zone, old.end_at)
+    window = Window(old.end, end, old.end_at, midnight(end, zone))
+    period = window.period if subscription.terms.is_free else subscription.period
+    return replace(subscription, months=months, window=window, period=period)
+
+
+def period_charges(
+    terms: Terms, holdings: tuple[SeatHolding, ...], period: Period, setting: Setting, at: datetime
+) -> tuple[InvoiceLine, ...]:
+    """What a new period costs in advance: the plan, and seats above the included.
+
+    rule: SUB-4, SEAT-1, INV-2.
+    """
+    base = InvoiceLine(
+        type=LineType.PLAN_BASE,
+        name=terms.plan_name,
+        amount=Money.rounded(terms.amount, terms.currency),
+        quantity=Fraction(1),
+        unit=UNIT[terms.interval or "monthly"],
+        unit_price=terms.amount,
+        service=period,
+        rule="INV-1",
+        tax_category=terms.tax_category,
+    )
+    is_monthly = setting.policies_at(at).seat_price_is_monthly
+    return (base, *advance_lines(terms, holdings, period, is_monthly=is_monthly))
+
+
+def with_advances(
+    holdings: tuple[SeatHolding, ...], charges: Sequence[InvoiceLine]
+) -> tuple[SeatHolding, ...]:
+    """Holdings that remember what was charged for them in advance."""
+    paid = {
+        line.code: line.amount
+        for line in charges
+        if line.type is LineType.FEATURE_SEATS and line.charge_type == "advance"
+    }
+    return tuple(
+        replace(holding, advance=paid.get(holding.feature, holding.advance)) for holding in holdings
+    )
+
+
+def pending_true_ups(
+    subscription: Subscription, setting: Setting, at: datetime
+) -> tuple[InvoiceLine, ...]:
+    """The true-ups of the running period. Rule SEAT-2."""
+    return true_up_lines(
+        subscription.terms,
+        subscription.seats,
+        paid_period(subscription),
+        is_monthly=setting.policies_at(at).seat_price_is_monthly,
+    )
+
+
+def waived(usage: Sequence[UsedFeature]) -> tuple[UsedFeature, ...]:
+    """The same usage with what would have been billed waived. Rules PAY-3, CAT-9."""
+    return tuple(replace(item, waived=item.billed, billed=Fraction(0)) for item in usage)
+
+
+def _booked_cutoff(window: Window, setting: Setting) -> date:
+    policies = setting.policies_at(window.end_at)
+    lookback = timedelta(days=31 * policies.late_usage_windows)
+    booked = [item for item in setting.booked.values() if item.window == window]
+    own = booked[0].cutoff_on if booked else None
+    is_late_taken = policies.late_usage == "next_invoice"
+    if own is None or (is_late_taken and window.end >= setting.booked_through - lookback):
+        return max(setting.cutoff_on(window.end_at), setting.known_on)
+    return own
+
+
+def _renew(
+    state: CustomerState, subscription: Subscription, settled: Settled, setting: Setting
+) -> Step:
+    """A billing month: overage and true-ups at the old terms, the new period at the new."""
+    window = settled.closed.window
+    at, start = window.end_at, window.end
+    terms = renewal_terms(subscription, setting, at)
+    months = MONTHS[terms.interval or "monthly"]
+    period = Period(start, boundary(subscription.anchor, subscription.months + 1 + months))
+    held = {holding.feature: holding.held for holding in subscription.seats}
+    seats = open_seats(terms, held)
+    charges = period_charges(terms, seats, period, setting, at)
+    lines = [*charges, *settled.rated.lines, *pending_true_ups(subscription, setting, at)]
+    cause = Cause(
+        InvoiceType.RECURRING,
+        subscription.id,
+        at,
+        start,
+        window=window,
+        period=period,
+        usage=settled.rated.usage,
+    )
+    paying = replace(subscription, terms=terms)
+    state, invoice = issue(state, paying, cause, lines, setting)
+    renewed = replace(
+        next_window(state, paying, setting),
+        period=period,
+        seats=with_advances(seats, charges),
+        plan_charge=charges[0].amount,
+        invoice_id=invoice.id,
+    )
+    closed = replace(settled.closed, invoice_id=invoice.id)
+    return Step(replace(state, subscription=renewed), invoices=(invoice,), windows=(closed,))
+
+
+def renewal_terms(subscription: Subscription, setting: Setting, at: datetime) -> Terms:
+    """The catalog's terms at a renewal. Rules FAIR-3, CHG-13.
+
+    raises: PlanNotPriced.
+    """
+    old = subscription.terms
+    key = (old.plan, old.interval, old.currency.code)
+    terms = setting.version_at(at).terms.get(key)
+    if terms is None:
+        raise PlanNotPriced(plan=key[0], interval=key[1], currency=key[2], on=at.date())
+    return terms
+
+
+def _settle_month(
+    state: CustomerState, subscription: Subscription, settled: Settled, setting: Setting
+) -> Step:
+    """A month inside a quarter or a year: resets, and an invoice if overage is due. INV-6."""
+    window = settled.closed.window
+    cause = Cause(
+        InvoiceType.OVERAGE,
+        subscription.id,
+        window.end_at,
+        window.end,
+        window=window,
+        usage=settled.rated.usage,
+    )
+    state, made = _month_invoice(state, subscription, cause, settled.rated.lines, setting)
+    renewed = replace(state, subscription=next_window(state, subscription, setting))
+    closed = replace(settled.closed, invoice_id=made[0].id if made else None)
+    return Step(renewed, invoices=made, windows=(closed,))
+
+
+def _month_invoice(
+    state: CustomerState,
+    subscription: Subscription,
+    cause: Cause,
+    lines: Sequence[InvoiceLine],
+    setting: Setting,
+) -> tuple[CustomerState, tuple[Invoice, ...]]:
+    """An overage invoice; without overage, one that books adjustments alone, or none.
+
+    Where a later invoice is posted already, overage that comes up is an adjustment.
+    rule: INV-6, INV-10, INV-12, USE-7.
+    """
+    if is_booked(state, cause, setting) or (lines and cause.day > setting.booked_through):
+        state, invoice = issue(state, subscription, cause, lines, setting)
+        return state, (invoice,)
+    if lines:
+        return replace(state, adjustments=(*state.adjustments, *late(state, cause, lines))), ()
+    due = adjustment_lines(state.adjustments, subscription, cause, setting)
+    alone = replace(cause, type=InvoiceType.ADJUSTMENT)
+    note = replace(cause, type=InvoiceType.CREDIT_NOTE)
+    if is_booked(state, alone, setting) or (due and net(due, due[0].amount).minor >= 0):
+        state, invoice = issue(state, subscription, alone, (), setting)
+    elif due or is_booked(state, note, setting):
+        state, invoice = issue_credit_note(state, subscription, note, due, setting)
+        state = replace(state, adjustments=())
+    else:
+        return state, ()
+    return state, (invoice,)
+
+
+def _end(
+    state: CustomerState, subscription: Subscription, settled: Settled, setting: Setting
+) -> Step:
+    """A cancellation that takes effect: what is still owed makes a final invoice. SUB-6, INV-7."""
+    window = settled.closed.window
+    lines = [*settled.rated.lines, *pending_true_ups(subscription, setting, window.end_at)]
+    cause = Cause(
+        InvoiceType.FINAL,
+        subscription.id,
+        window.end_at,
+        window.end,
+        window=window,
+        usage=settled.rated.usage,
+    )
+    due = adjustment_lines(state.adjustments, subscription, cause, setting)
+    invoices: tuple[Invoice, ...] = ()
+    if lines or due or is_booked(state, cause, setting):
+        state, invoice = issue(state, subscription, cause, lines, setting)
+        invoices = (invoice,) if invoice.lines else ()
+    ended = replace(subscription, status=Status.CANCELED, window=None)
+    closed = replace(settled.closed, invoice_id=invoices[0].id if invoices else None)
+    return Step(replace(state, subscription=ended), invoices=invoices, windows=(closed,))

@@ -1,0 +1,215 @@
+"""A customer's history as a fold: state and event in, state and what the event made out.
+
+Events come in order of time. At one instant a catalog version comes first (it is in force
+by then), then what is due (trial end, boundary, expiry), then actions in the order received
+(INV-11, ACT-1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from billing_core.actions import (
+    Action,
+    AddSeats,
+    Cancel,
+    CreateCustomer,
+    Outcome,
+    OutcomeStatus,
+    Payment,
+    ReasonCode,
+    RemoveSeats,
+    SetSeats,
+    Subscribe,
+    UndoCancel,
+    UpdateCustomer,
+    may_do,
+)
+from billing_core.cancelling import cancel, undo_cancel
+from billing_core.cycle import take_boundary
+from billing_core.invoice import Invoice
+from billing_core.lateness import effective_at, late_reason
+from billing_core.paying import take_payment
+from billing_core.seat_changes import change_seats
+from billing_core.setting import Setting
+from billing_core.state import Customer, CustomerState, Status, Subscription
+from billing_core.step import (
+    Applied,
+    ClosedWindow,
+    Decision,
+    Notice,
+    Refused,
+    Scheduled,
+    Step,
+    refused,
+)
+from billing_core.subscribing import NotBilledYet, expire_checkout, subscribe
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A history folded: the state at its end, and all that was made, in order of time."""
+
+    state: CustomerState
+    invoices: tuple[Invoice, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    windows: tuple[ClosedWindow, ...] = ()
+
+
+def fold(
+    customer_id: str, actions: Sequence[Action], setting: Setting, *, until: datetime
+) -> Folded:
+    """The history of one customer, from his first action to an instant.
+
+    takes:   actions of this customer, any order; until, exclusive: what is due before it
+             is done, what is due at it is not.
+    raises:  BillingError, when this customer cannot be billed (PST-4).
+    """
+    steps: list[Step] = []
+    outcomes: list[Outcome] = []
+    state = CustomerState(customer_id)
+    for action in sorted(actions, key=lambda item: (effective_at(item), item.received_at)):
+        at = effective_at(action)
+        if at >= until:
+            break
+        state = _advance(state, setting, at, steps)
+        step = take(state, action, at, setting)
+        outcomes.append(_outcome(action, step.decision))
+        steps.append(step)
+        state = step.state
+    state = _advance(state, setting, until, steps, is_included=False)
+    return Folded(
+        state,
+        invoices=tuple(invoice for step in steps for invoice in step.invoices),
+        outcomes=tuple(outcomes),
+        notices=tuple(notice for step in steps for notice in step.notices),
+        windows=tuple(window for step in steps for window in step.windows),
+    )
+
+
+def due_at(subscription: Subscription | None) -> datetime | None:
+    """The next instant at which something happens by itself; None when nothing will."""
+    if subscription is None:
+        return None
+    if subscription.status is Status.PENDING_PAYMENT:
+        return subscription.expires_at
+    return None if subscription.window is None else subscription.window.end_at
+
+
+def take(state: CustomerState, action: Action, at: datetime, setting: Setting) -> Step:
+    """One action taken at its instant. Rules ACT-1 to ACT-4, FAIR-10.
+
+    raises: NotBilledYet, for an action whose rules are not built.
+    """
+    if not may_do(action):
+        return refused(state, ReasonCode.WRONG_ACTOR, f"only the founder may {action.do}")
+    if isinstance(action, CreateCustomer):
+        return _create(state, action)
+    if state.customer is None:
+        return refused(
+            state,
+            ReasonCode.UNKNOWN_CUSTOMER,
+            f"customer {state.customer_id!r} is unknown at {at:%Y-%m-%dT%H:%M:%SZ}; "
+            "create him first",
+        )
+    is_late = late_reason(action, state, setting)
+    if is_late is not None:
+        return Step(state, is_late)
+    return _take_known(state, action, at, setting)
+
+
+def _take_known(state: CustomerState, action: Action, at: datetime, setting: Setting) -> Step:
+    match action:
+        case UpdateCustomer():
+            return _update(state, action)
+        case Subscribe():
+            return subscribe(state, action, at, setting)
+        case Cancel():
+            return cancel(state, action, at, setting)
+        case UndoCancel():
+            return undo_cancel(state)
+        case AddSeats() | RemoveSeats() | SetSeats():
+            return change_seats(state, action, at, setting)
+        case Payment():
+            return take_payment(state, action, at, setting)
+        case _:
+            raise NotBilledYet(what=f"the action {action.do}", where=f"action {action.id}")
+
+
+def _advance(
+    state: CustomerState,
+    setting: Setting,
+    at: datetime,
+    steps: list[Step],
+    *,
+    is_included: bool = True,
+) -> CustomerState:
+    """The state after all that is due up to an instant; what it makes goes to `steps`.
+
+    A history has a bounded number of boundaries, since each lies after the one before.
+    """
+    while True:
+        subscription = state.subscription
+        due = due_at(subscription)
+        if subscription is None or due is None or due > at or (due == at and not is_included):
+            return state
+        if subscription.status is Status.PENDING_PAYMENT:
+            step = expire_checkout(state, subscription)
+        else:
+            step = take_boundary(state, subscription, setting)
+        steps.append(step)
+        state = step.state
+
+
+def _create(state: CustomerState, action: CreateCustomer) -> Step:
+    customer = Customer(
+        id=state.customer_id,
+        country=action.country,
+        time_zone=action.time_zone,
+        is_tax_id_valid=action.tax_id_checked_on is not None,
+        is_taxed=action.is_taxed,
+        collection=action.collection or "automatic",
+        payment_days=action.payment_days,
+    )
+    if state.customer is not None:
+        return Step(state)
+    return Step(replace(state, customer=customer))
+
+
+def _update(state: CustomerState, action: UpdateCustomer) -> Step:
+    """Customer data from the instant it is taken; the time zone from the next boundary."""
+    written = action.model_fields_set
+    changes: dict[str, object] = {
+        name: getattr(action, name)
+        for name in ("country", "time_zone", "payment_days")
+        if name in written
+    }
+    if action.collection is not None:
+        changes["collection"] = action.collection
+    if "tax_id" in written or "tax_id_checked_on" in written:
+        changes["is_tax_id_valid"] = action.tax_id_checked_on is not None
+    if state.customer is None:
+        return Step(state)
+    return Step(replace(state, customer=replace(state.customer, **changes)))  # type: ignore[arg-type]
+
+
+def _outcome(action: Action, decision: Decision) -> Outcome:
+    status, what, on, reason = OutcomeStatus.APPLIED, f"{action.do} was applied", None, None
+    match decision:
+        case Scheduled(day):
+            status, what, on = OutcomeStatus.SCHEDULED, f"{action.do} takes effect on {day}", day
+        case Refused(why, sentence):
+            status, what, reason = OutcomeStatus.REFUSED, sentence, why
+        case Applied():
+            pass
+    return Outcome(
+        action_id=action.id,
+        customer_id=action.customer,
+        status=status,
+        what=what,
+        at=action.at,
+        received_at=action.received_at,
+        scheduled_on=on,
+        reason=reason,
+    )

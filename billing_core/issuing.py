@@ -1,0 +1,282 @@
+"""Making an invoice: assembled from charges, or taken from the books as it was posted.
+
+One place where charges become an invoice, a record for payments and a change of the
+customer's credits. For a posted invoice the difference between what its charges would be
+now and what was booked is kept, and the next invoice books it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from fractions import Fraction
+
+from billing_core.assembly import assembled, in_page_order, invoice_id, tax_lines
+from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, UsedFeature
+from billing_core.money import Money, total
+from billing_core.period import Period, Window, billing_date, boundary
+from billing_core.setting import Setting
+from billing_core.state import (
+    AdjustmentDue,
+    Customer,
+    CustomerCredit,
+    CustomerState,
+    InvoiceRecord,
+    Subscription,
+)
+
+NOT_CORRECTED = frozenset({LineType.TAX, LineType.ADJUSTMENT, LineType.CREDIT})
+"""Lines that are no charge of the invoice's own window. Credits follow the charges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why an invoice is made, and when.
+
+    name:   with type and day it makes the id: a subscription or an action.
+    at:     the instant; day: the billing day in the customer's zone.
+    id_day: the day in the id where it is not the billing day (a checkout's, PAY-0).
+    """
+
+    type: InvoiceType
+    name: str
+    at: datetime
+    day: date
+    window: Window | None = None
+    period: Period | None = None
+    usage: tuple[UsedFeature, ...] = ()
+    id_day: date | None = None
+
+
+def invoice_id_of(state: CustomerState, cause: Cause) -> str:
+    """The id of the invoice of a cause. Rule PAY-0."""
+    return invoice_id(state.customer_id, cause.type, cause.name, cause.id_day or cause.day)
+
+
+def issue(
+    state: CustomerState,
+    subscription: Subscription,
+    cause: Cause,
+    charges: Sequence[InvoiceLine],
+    setting: Setting,
+) -> tuple[CustomerState, Invoice]:
+    """The invoice of a cause, and the state that knows of it.
+
+    rule: INV-3, INV-9, PAY-0, CUS-1; ACT-3 and USE-7 for what was posted before.
+    """
+    customer = known(state)
+    name = invoice_id_of(state, cause)
+    if name in setting.booked:
+        return _rebooked(state, setting.booked[name], charges, setting)
+    corrections = adjustment_lines(state.adjustments, subscription, cause, setting)
+    result = assembled(
+        [*charges, *corrections],
+        customer=customer,
+        credits=state.credits,
+        catalog=setting.version_at(cause.at).catalog,
+        currency=subscription.terms.currency,
+        day=cause.day,
+        at=cause.at,
+    )
+    invoice = _blank(name, state, subscription, cause, setting)
+    invoice = replace(invoice, lines=result.lines, note=result.note)
+    credits_left = result.credits
+    if result.surplus.minor:
+        credits_left = (*credits_left, surplus_credit(cause, result.surplus))
+    state = replace(state, credits=credits_left, adjustments=())
+    return recorded(state, invoice, setting), invoice
+
+
+def issue_credit_note(
+    state: CustomerState,
+    subscription: Subscription,
+    cause: Cause,
+    lines: Sequence[InvoiceLine],
+    setting: Setting,
+) -> tuple[CustomerState, Invoice]:
+    """A credit note on one invoice: its lines negative, with the tax that they carried.
+
+    takes: lines, negative, each naming the invoice in `corrects`.
+    rule:  SUB-9, INV-13, PST-2.
+    """
+    name = invoice_id_of(state, cause)
+    catalog = setting.version_at(cause.at).catalog
+    currency = subscription.terms.currency
+    tax = tax_lines(lines, customer=known(state), catalog=catalog, currency=currency, day=cause.day)
+    note = replace(
+        _blank(name, state, subscription, cause, setting), lines=(*in_page_order(lines), *tax)
+    )
+    note = setting.booked.get(name, note)
+    corrected = lines[0].corrects
+    invoices = tuple(
+        replace(record, credited=record.credited - note.total) if record.id == corrected else record
+        for record in state.invoices
+    )
+    return replace(state, invoices=invoices), note
+
+
+def recorded(state: CustomerState, invoice: Invoice, setting: Setting) -> CustomerState:
+    """The state with a record of an invoice, paid at once where payment is assumed."""
+    none = Money(0, invoice.currency)
+    paid = invoice.total if setting.assumes_payment else none
+    record = InvoiceRecord(invoice.id, invoice.type, invoice.billing_day, invoice.total, paid, none)
+    return replace(state, invoices=(*state.invoices, record))
+
+
+def surplus_credit(cause: Cause, amount: Money) -> CustomerCredit:
+    """The customer credit for what a credit exceeds the charges by. Rule CHG-6."""
+    reason = {InvoiceType.FINAL: "cancellation", InvoiceType.PLAN_CHANGE: "plan_change"}.get(
+        cause.type, "adjustment"
+    )
+    name = f"{reason}/{cause.name}/{cause.day}"
+    return CustomerCredit(id=name, granted_at=cause.at, reason=reason, left=amount)
+
+
+def known(state: CustomerState) -> Customer:
+    """The customer of a state that has one: whoever has a subscription was created."""
+    if state.customer is None:
+        raise ValueError(f"{state.customer_id} has a subscription but was never created")
+    return state.customer
+
+
+def _blank(
+    name: str, state: CustomerState, subscription: Subscription, cause: Cause, setting: Setting
+) -> Invoice:
+    return Invoice(
+        id=name,
+        customer_id=state.customer_id,
+        type=cause.type,
+        billing_day=cause.day,
+        made_at=cause.at,
+        currency=subscription.terms.currency,
+        plan=subscription.terms.plan,
+        plan_name=subscription.terms.plan_name,
+        lines=(),
+        usage=cause.usage,
+        window=cause.window,
+        period=cause.period,
+        cutoff_on=None if cause.window is None else setting.cutoff_on(cause.window.end_at),
+    )
+
+
+def _rebooked(
+    state: CustomerState, booked: Invoice, charges: Sequence[InvoiceLine], setting: Setting
+) -> tuple[CustomerState, Invoice]:
+    """A posted invoice as it is, with the differences from its charges kept for the next one."""
+    differences = [*_less_adjusted(state.adjustments, booked), *_differences(booked, charges)]
+    state = replace(
+        state,
+        credits=_less_drawn(state.credits, booked),
+        adjustments=tuple(due for due in differences if due.amount.minor),
+    )
+    return recorded(state, booked, setting), booked
+
+
+def _less_drawn(
+    credits_held: Iterable[CustomerCredit], booked: Invoice
+) -> tuple[CustomerCredit, ...]:
+    drawn = {
+        line.code: line.amount for line in booked.lines if line.charge_type == "customer_credit"
+    }
+    left = [
+        replace(credit, left=credit.left + drawn[credit.id]) if credit.id in drawn else credit
+        for credit in credits_held
+    ]
+    return tuple(credit for credit in left if credit.left.minor)
+
+
+def _less_adjusted(due: Iterable[AdjustmentDue], booked: Invoice) -> list[AdjustmentDue]:
+    """The differences that are still due after a posted invoice has booked some."""
+    taken = {
+        (line.corrects, line.code): line.amount
+        for line in booked.lines
+        if line.type is LineType.ADJUSTMENT
+    }
+    return [
+        replace(item, amount=item.amount - taken[item.invoice_id, item.code])
+        if (item.invoice_id, item.code) in taken
+        else item
+        for item in due
+    ]
+
+
+def is_booked(state: CustomerState, cause: Cause, setting: Setting) -> bool:
+    """Whether the invoice of a cause has been posted."""
+    return invoice_id_of(state, cause) in setting.booked
+
+
+def late(
+    state: CustomerState, cause: Cause, charges: Sequence[InvoiceLine]
+) -> tuple[AdjustmentDue, ...]:
+    """Charges of a day that is already behind a posted invoice, due on the next one. USE-7."""
+    name = invoice_id_of(state, cause)
+    return tuple(_due(name, cause.day, line, line.amount) for line in charges)
+
+
+def _due(name: str, day: date, line: InvoiceLine, amount: Money) -> AdjustmentDue:
+    return AdjustmentDue(
+        invoice_id=name,
+        invoice_day=day,
+        code=line.code,
+        name=line.name,
+        unit=line.unit,
+        amount=amount,
+        service=line.service,
+        tax_category=line.tax_category,
+    )
+
+
+def _differences(booked: Invoice, charges: Sequence[InvoiceLine]) -> list[AdjustmentDue]:
+    """By code, what the charges are now less what was booked. Rules ACT-3, USE-7."""
+    sums: dict[str | None, int] = defaultdict(int)
+    shown: dict[str | None, InvoiceLine] = {}
+    for sign, lines in ((-1, booked.lines), (1, charges)):
+        for line in lines:
+            if line.type not in NOT_CORRECTED:
+                sums[line.code] += sign * line.amount.minor
+                shown[line.code] = line
+    return [
+        _due(booked.id, booked.billing_day, shown[code], Money(sums[code], booked.currency))
+        for code in sorted(sums, key=lambda code: code or "")
+        if sums[code]
+    ]
+
+
+def adjustment_lines(
+    due: Sequence[AdjustmentDue], subscription: Subscription, cause: Cause, setting: Setting
+) -> tuple[InvoiceLine, ...]:
+    """One `adjustment` line for each posted invoice corrected and code, within the lookback.
+
+    rule: ACT-3, USE-7: the windows that ended at most `late_usage_windows` windows ago.
+    """
+    if not due:
+        return ()
+    windows = setting.policies_at(cause.at).late_usage_windows
+    earliest = boundary(subscription.anchor, subscription.months + 1 - windows)
+    return tuple(_adjustment_line(item) for item in due if item.invoice_day >= earliest)
+
+
+def _adjustment_line(due: AdjustmentDue) -> InvoiceLine:
+    return InvoiceLine(
+        type=LineType.ADJUSTMENT,
+        code=due.code,
+        name=due.name,
+        amount=due.amount,
+        quantity=Fraction(1),
+        unit="",
+        service=due.service,
+        rule="ACT-3",
+        tax_category=due.tax_category,
+        corrects=due.invoice_id,
+    )
+
+
+def net(lines: Sequence[InvoiceLine], like: Money) -> Money:
+    """The sum of some lines' amounts, in a currency."""
+    return total([line.amount for line in lines], like.currency)
+
+
+def day_of(setting: Setting, state: CustomerState, at: datetime) -> date:
+    """The customer's billing date of an instant. Rule CNV-1."""
+    zone = None if state.customer is None else state.customer.time_zone
+    return billing_date(at, setting.zone_of(zone, at))

@@ -1,0 +1,224 @@
+"""How a subscription begins: the checkout, its payment, its first period.
+
+The checkout makes the initial invoice as a draft; its payment opens the first period on
+that day (SUB-11). A checkout that is never paid expires and leaves nothing behind.
+"""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from billing_core.actions import ReasonCode, Subscribe
+from billing_core.catalog import Catalog
+from billing_core.cycle import period_charges, with_advances
+from billing_core.errors import BillingError
+from billing_core.invoice import Invoice, InvoiceType
+from billing_core.issuing import Cause, day_of, issue
+from billing_core.money import Money
+from billing_core.period import MONTHS, Period, Window, boundary, midnight
+from billing_core.seats import is_above_without_price, open_seats
+from billing_core.setting import Setting
+from billing_core.state import ENDED, CustomerState, Status, Subscription
+from billing_core.step import Refused, Step
+from billing_core.terms import Terms
+
+
+class NotBilledYet(BillingError):
+    """The catalog or an action asks for something that this version does not bill."""
+
+    code = "SCOPE-01"
+
+    def __init__(self, *, what: str, where: str) -> None:
+        super().__init__(
+            what=f"{what} is not billed by this version",
+            where=where,
+            mend="bill this customer elsewhere until it is, or change the catalog; "
+            "nothing was charged and all other customers were billed",
+        )
+
+
+def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Setting) -> Step:
+    """A new subscription: active at once when free or nothing is due, else a checkout.
+
+    rule: SUB-1, SUB-2, SUB-4, SUB-7, CAT-3, CAT-7, SEAT-5.
+    """
+    catalog = setting.version_at(at).catalog
+    found = _terms(state, action, at, setting) or _seats_fit(action, at, setting)
+    if isinstance(found, Refused):
+        return Step(state, found)
+    terms = _chosen_terms(action, catalog, at, setting)
+    _only_built(action, catalog)
+    subscription = Subscription(
+        id=action.id,
+        status=Status.PENDING_PAYMENT,
+        terms=terms,
+        anchor=day_of(setting, state, at),
+        seats=open_seats(terms, action.seats or {}),
+    )
+    if terms.is_free:
+        return Step(_with(state, _opened(state, subscription, at, setting)))
+    return _checkout(state, subscription, at, setting)
+
+
+def open_first_period(
+    state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
+) -> Step:
+    """The checkout is paid: the first period begins on that billing date. Rule SUB-11."""
+    day, checkout = day_of(setting, state, at), subscription.checkout
+    if checkout is None:
+        raise ValueError(f"subscription {subscription.id} has no checkout")
+    opened = _opened(state, replace(subscription, anchor=day), at, setting)
+    charges = period_charges(opened.terms, opened.seats, _period(opened), setting, at)
+    state, invoice = issue(state, opened, _cause(opened, at, day, checkout), charges, setting)
+    opened = replace(
+        opened,
+        seats=with_advances(opened.seats, charges),
+        plan_charge=charges[0].amount,
+        invoice_id=invoice.id,
+    )
+    return Step(_with(state, opened), invoices=(invoice,))
+
+
+def expire_checkout(state: CustomerState, subscription: Subscription) -> Step:
+    """A checkout that was not paid in time: expired, without invoice. Rules SUB-8, PAY-0."""
+    return Step(_with(state, replace(subscription, status=Status.EXPIRED, checkout=None)))
+
+
+def _checkout(
+    state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
+) -> Step:
+    """The initial invoice as a draft that waits for its payment. Rules SUB-4, PAY-0."""
+    day = subscription.anchor
+    opened = _opened(state, subscription, at, setting)
+    charges = period_charges(opened.terms, opened.seats, _period(opened), setting, at)
+    _, draft = issue(state, opened, _cause(opened, at, day, None), charges, setting)
+    days = setting.policies_at(at).checkout_days
+    waiting = replace(
+        subscription,
+        checkout=replace(draft, is_postable=False),
+        expires_at=at + timedelta(days=days),
+    )
+    if setting.assumes_payment or draft.total.minor == 0:
+        return open_first_period(state, waiting, at, setting)
+    return Step(_with(state, waiting))
+
+
+def _cause(subscription: Subscription, at: datetime, day: date, checkout: Invoice | None) -> Cause:
+    return Cause(
+        InvoiceType.INITIAL,
+        subscription.id,
+        at,
+        day,
+        period=subscription.period,
+        id_day=day if checkout is None else checkout.billing_day,
+    )
+
+
+def _opened(
+    state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
+) -> Subscription:
+    """The subscription in its first period and window, which begins at the instant. CNV-9."""
+    start, terms = subscription.anchor, subscription.terms
+    zone = setting.zone_of(None if state.customer is None else state.customer.time_zone, at)
+    end = boundary(start, 1)
+    months = MONTHS[terms.interval] if terms.interval else 1
+    return replace(
+        subscription,
+        status=Status.ACTIVE,
+        window=Window(start, end, at, midnight(end, zone)),
+        period=Period(start, boundary(start, months)),
+        plan_charge=Money(0, terms.currency),
+        checkout=None,
+        expires_at=None,
+    )
+
+
+def _period(subscription: Subscription) -> Period:
+    if subscription.period is None:
+        raise ValueError(f"subscription {subscription.id} has no period")
+    return subscription.period
+
+
+def _with(state: CustomerState, subscription: Subscription) -> CustomerState:
+    return replace(state, subscription=subscription)
+
+
+def _terms(
+    state: CustomerState, action: Subscribe, at: datetime, setting: Setting
+) -> Refused | None:
+    """Why the plan cannot be had, or None. The first reason counts."""
+    catalog, running = setting.version_at(at).catalog, state.subscription
+    if running is not None and running.status not in ENDED:
+        return Refused(
+            ReasonCode.ALREADY_SUBSCRIBED,
+            f"subscription {running.id} is {running.status}; cancel it or change its plan",
+        )
+    plan = catalog.plans.get(action.plan)
+    if plan is None or not (plan.public or action.actor == "founder"):
+        known = ", ".join(code for code, plan in catalog.plans.items() if plan.public)
+        return Refused(
+            ReasonCode.PLAN_NOT_AVAILABLE,
+            f"plan {action.plan!r} is not on offer; on offer: {known}",
+        )
+    if not plan.free and action.interval not in plan.prices:
+        return Refused(
+            ReasonCode.INTERVAL_NOT_AVAILABLE,
+            f"plan {action.plan!r} has no price for interval {action.interval}; "
+            f"it has {', '.join(plan.prices)}",
+        )
+    if _chosen_terms_or_none(action, catalog, at, setting) is None:
+        return Refused(
+            ReasonCode.CURRENCY_NOT_AVAILABLE,
+            f"plan {action.plan!r} has no price in {action.currency}",
+        )
+    return None
+
+
+def _chosen_terms_or_none(
+    action: Subscribe, catalog: Catalog, at: datetime, setting: Setting
+) -> Terms | None:
+    interval = None if catalog.plans[action.plan].free else action.interval
+    currency = action.currency or catalog.currency
+    return setting.version_at(at).terms.get((action.plan, interval, currency))
+
+
+def _chosen_terms(action: Subscribe, catalog: Catalog, at: datetime, setting: Setting) -> Terms:
+    terms = _chosen_terms_or_none(action, catalog, at, setting)
+    if terms is None:
+        raise ValueError(f"plan {action.plan!r} has no terms in {action.currency}")
+    return terms
+
+
+def _seats_fit(action: Subscribe, at: datetime, setting: Setting) -> Refused | None:
+    """Why the seats asked for cannot be had, or None. Rules SEAT-3, SEAT-5."""
+    terms = _chosen_terms(action, setting.version_at(at).catalog, at, setting)
+    for code, held in (action.seats or {}).items():
+        feature = terms.by_code.get(code)
+        if feature is None or feature.type != "seats":
+            return Refused(
+                ReasonCode.FEATURE_NOT_IN_PLAN,
+                f"plan {terms.plan!r} has no seats feature {code!r}",
+            )
+        if held < 0:
+            return Refused(ReasonCode.NEGATIVE_SEATS, f"{held} seats of {code!r}")
+        if is_above_without_price(feature, held):
+            return Refused(
+                ReasonCode.SEATS_NOT_INCLUDED,
+                f"plan {terms.plan!r} includes {feature.included} {code!r} and sells no more",
+            )
+    return None
+
+
+def _only_built(action: Subscribe, catalog: Catalog) -> None:
+    """Nothing is charged for what is not built. Rule PST-4. raises: NotBilledYet."""
+    plan, where = catalog.plans[action.plan], f"the catalog, plans.{action.plan}"
+    if plan.consumption_model != "metered":
+        raise NotBilledYet(what=f"the {plan.consumption_model} model", where=where)
+    price = plan.prices.get(action.interval) if action.interval else None
+    if price is not None and price.trial_days:
+        raise NotBilledYet(what="a trial", where=f"{where}.prices.{action.interval}.trial_days")
+    if price is not None and price.intro_offer is not None:
+        raise NotBilledYet(
+            what="an intro offer", where=f"{where}.prices.{action.interval}.intro_offer"
+        )
+    if action.promo_code:
+        raise NotBilledYet(what="a promo code", where=f"action {action.id}, promo_code")
