@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from math import floor
+from math import lcm
 from typing import Self
 
 from billing_core.errors import CurrencyMismatch
@@ -51,10 +51,10 @@ class Money:
         >>> print(Money.rounded(Decimal("0.125"), usd), Money.rounded(Fraction(-1, 8), usd))
         0.13 USD -0.13 USD
         """
-        minor = Fraction(exact) * 10**currency.minor_digits
-        doubled, half = 2 * abs(minor.numerator), minor.denominator
-        nearest = (doubled + half) // (2 * half)
-        return cls(nearest if minor.numerator >= 0 else -nearest, currency)
+        numerator, denominator = exact.as_integer_ratio()
+        doubled = 2 * abs(numerator) * 10**currency.minor_digits
+        nearest = (doubled + denominator) // (2 * denominator)
+        return cls(nearest if numerator >= 0 else -nearest, currency)
 
     @property
     def major(self) -> Decimal:
@@ -78,10 +78,10 @@ class Money:
 
 def total(amounts: Sequence[Money], currency: Currency) -> Money:
     """The sum of rounded amounts, never rounded again; zero when there are none. Rule CNV-4."""
-    result = Money(0, currency)
     for amount in amounts:
-        result += amount
-    return result
+        if amount.currency != currency:
+            raise CurrencyMismatch(currency.code, amount.currency.code)
+    return Money(sum([amount.minor for amount in amounts]), currency)
 
 
 def allocate(whole: Money, weights: Sequence[Fraction]) -> list[Money]:
@@ -95,10 +95,17 @@ def allocate(whole: Money, weights: Sequence[Fraction]) -> list[Money]:
     >>> [str(part) for part in allocate(Money(100, Currency("USD", 2)), [Fraction(1)] * 3)]
     ['0.34 USD', '0.33 USD', '0.33 USD']
     """
-    sign, size, weight = (1 if whole.minor >= 0 else -1), abs(whole.minor), sum(weights)
-    shares = [size * part / weight for part in weights]
-    parts = [floor(share) for share in shares]
-    by_remainder = sorted(range(len(shares)), key=lambda i: (parts[i] - shares[i], i))
+    whole_weights = _in_whole_numbers(weights)
+    sign, size, weight = (1 if whole.minor >= 0 else -1), abs(whole.minor), sum(whole_weights)
+    shares = [divmod(size * part, weight) for part in whole_weights]
+    parts = [floor for floor, _ in shares]
+    by_remainder = sorted(range(len(shares)), key=lambda i: (-shares[i][1], i))
     for i in by_remainder[: size - sum(parts)]:
         parts[i] += 1
     return [Money(sign * part, whole.currency) for part in parts]
+
+
+def _in_whole_numbers(weights: Sequence[Fraction]) -> list[int]:
+    """The same proportions without denominators."""
+    scale = lcm(*(weight.denominator for weight in weights))
+    return [weight.numerator * (scale // weight.denominator) for weight in weights]

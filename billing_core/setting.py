@@ -32,6 +32,19 @@ class NoCatalogInForce(BillingError):
         )
 
 
+class UnknownTimeZone(BillingError):
+    """A customer or a catalog names a time zone that does not exist."""
+
+    code = "ZONE-01"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            what=f"time zone {name!r} is unknown",
+            where="the customer's time_zone, or policies.billing_time_zone of the catalog",
+            mend="use an IANA name such as Europe/Amsterdam; update_customer corrects it",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogVersion:
     """A catalog and the instant from which it is in force. Rule CAT-1.
@@ -103,8 +116,14 @@ class Setting:
         return self.version_at(at).catalog.policies
 
     def zone_of(self, time_zone: str | None, at: datetime) -> tzinfo:
-        """The billing time zone: the customer's own, or the catalog's. Rule CNV-1."""
-        return self.zones[time_zone or self.policies_at(at).billing_time_zone]
+        """The billing time zone: the customer's own, or the catalog's. Rule CNV-1.
+
+        raises: UnknownTimeZone.
+        """
+        name = time_zone or self.policies_at(at).billing_time_zone
+        if name not in self.zones:
+            raise UnknownTimeZone(name)
+        return self.zones[name]
 
     def cutoff_on(self, end_at: datetime) -> date:
         """The last landing day that an invoice of a window is rated with. Rule USE-8."""
