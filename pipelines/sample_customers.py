@@ -5,7 +5,7 @@ time zone, or have a name that a careless page would get wrong. What they use is
 `pipelines.generate`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -112,7 +112,7 @@ PLACES = (
     ),
 )
 
-TAX_IDS = {"NL": "NL123456782B90", "DE": "DE136695976", "FR": "FR40303265045"}
+TAX_IDS: Mapping[str, str] = {"NL": "NL123456782B90", "DE": "DE136695976", "FR": "FR40303265045"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def _described(customer: Customer, random: np.random.Generator) -> Action:
         "address": [place.street.format(int(random.integers(1, 400))), town],
         "locale": place.locale,
     }
-    if place.country in TAX_IDS:
+    if place.country in TAX_IDS and number % 3:
         described["tax_id"] = TAX_IDS[place.country]
     if customer.zone.key != "UTC":
         described["time_zone"] = customer.zone.key
