@@ -29,11 +29,15 @@ class OpenWindow:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One customer's answer, or the fault that sets him aside. Rule PST-4."""
+    """One customer's answer, or the fault that sets him aside. Rule PST-4.
+
+    windows: every closed window whose usage was asked for, also on the way to the answer.
+    """
 
     customer_id: str
     folded: Folded | None
     fault: Fault | None = None
+    windows: tuple[ClosedWindow, ...] = ()
 
 
 def bill(customer_id: str, actions: Sequence[Action], setting: Setting, *, until: datetime) -> Bill:
@@ -43,9 +47,10 @@ def bill(customer_id: str, actions: Sequence[Action], setting: Setting, *, until
     rule:  PST-4.
     """
     try:
-        return Bill(customer_id, fold(customer_id, actions, setting, until=until))
+        folded = fold(customer_id, actions, setting, until=until)
     except BillingError as error:
         return Bill(customer_id, None, fault_of(customer_id, error))
+    return Bill(customer_id, folded, windows=folded.windows)
 
 
 def bill_posted_at_cutoff(
@@ -62,15 +67,17 @@ def bill_posted_at_cutoff(
            are found here. Before each of them, what had its cutoff by then is posted.
     rule:  USE-7, USE-8, ACT-3.
     """
-    days = sorted({*late_days, *late_action_days(actions)})
-    for day in days:
+    windows: list[ClosedWindow] = []
+    for day in sorted({*late_days, *late_action_days(actions)}):
         before = day - timedelta(days=1)
         known = [action for action in actions if action.received_at.date() < day]
         partial = bill(customer_id, known, replace(setting, known_on=before), until=until)
         if partial.folded is None:
             return partial
         setting = with_booked(setting, _posted_by(partial.folded.invoices, before))
-    return bill(customer_id, actions, setting, until=until)
+        windows.extend(partial.windows)
+    whole = bill(customer_id, actions, setting, until=until)
+    return replace(whole, windows=(*windows, *whole.windows))
 
 
 def late_action_days(actions: Sequence[Action]) -> tuple[date, ...]:

@@ -1,0 +1,126 @@
+"""How a customer stands at an instant: subscription, access, seats, usage, money owed.
+
+What a person asks about a customer, read off the state and the usage of the running
+window. Nothing here changes anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from fractions import Fraction
+
+from billing_core.cycle import service_days
+from billing_core.invoice import UsedFeature
+from billing_core.money import Currency, Money, total
+from billing_core.period import Period
+from billing_core.rating import rate_window
+from billing_core.setting import Setting
+from billing_core.state import WITH_ACCESS, CustomerState
+from billing_core.usage import WindowKey
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """What will happen to a subscription on a day: its end."""
+
+    on: date
+    is_cancel: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One customer's standing. Money is by currency, since none is added to another.
+
+    status, plan, ...: of the last subscription; None for who never had one.
+    usage:             of the running window, as known; empty without access.
+    outstanding:       what is owed on invoices, below zero what was paid too much (PAY-2).
+    """
+
+    customer_id: str
+    status: str | None = None
+    subscription_id: str | None = None
+    plan: str | None = None
+    plan_name: str | None = None
+    interval: str | None = None
+    currency: Currency | None = None
+    anchor: date | None = None
+    period: Period | None = None
+    scheduled: Scheduled | None = None
+    has_access: bool = False
+    seats: Mapping[str, int] = field(default_factory=dict)
+    usage: tuple[UsedFeature, ...] = ()
+    limits: Mapping[str, Fraction | None] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    outstanding: tuple[Money, ...] = ()
+    customer_credit: tuple[Money, ...] = ()
+
+
+def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standing:
+    """How a customer stands, the state being that of the instant.
+
+    takes: setting, with the usage of the running window under its known landing day.
+    rule:  SUB-1, PAY-2, CUS-1.
+    """
+    owed, credit = _outstanding(state), _credit(state, at)
+    subscription = state.subscription
+    if subscription is None:
+        return Standing(state.customer_id, outstanding=owed, customer_credit=credit)
+    terms, has_access = subscription.terms, subscription.status in WITH_ACCESS
+    on = subscription.cancel_on if has_access else None
+    return Standing(
+        customer_id=state.customer_id,
+        status=subscription.status,
+        subscription_id=subscription.id,
+        plan=terms.plan,
+        plan_name=terms.plan_name,
+        interval=terms.interval,
+        currency=terms.currency,
+        anchor=subscription.anchor,
+        period=subscription.period,
+        scheduled=None if on is None else Scheduled(on),
+        has_access=has_access,
+        seats={holding.feature: holding.held for holding in subscription.seats},
+        usage=_usage(state, setting),
+        limits={
+            item.code: None if item.unlimited else item.included
+            for item in terms.features
+            if item.type in {"metered", "quota"}
+        },
+        features=tuple(item.code for item in terms.features) if has_access else (),
+        outstanding=owed,
+        customer_credit=credit,
+    )
+
+
+def _usage(state: CustomerState, setting: Setting) -> tuple[UsedFeature, ...]:
+    subscription = state.subscription
+    if subscription is None or subscription.window is None:
+        return ()
+    window = subscription.window
+    key = WindowKey(state.customer_id, window.start_at, window.end_at, setting.known_on)
+    policies = setting.policies_at(window.start_at)
+    return rate_window(
+        subscription.terms,
+        setting.usage.get(key, {}),
+        service_days(window),
+        per_event=policies.token_cost_rounding == "per_event",
+    ).usage
+
+
+def _outstanding(state: CustomerState) -> tuple[Money, ...]:
+    by_currency: dict[str, list[Money]] = {}
+    for record in state.invoices:
+        by_currency.setdefault(record.total.currency.code, []).append(record.unpaid)
+    return _sums(by_currency)
+
+
+def _credit(state: CustomerState, at: datetime) -> tuple[Money, ...]:
+    by_currency: dict[str, list[Money]] = {}
+    for credit in state.credits:
+        if credit.expires_at is None or credit.expires_at > at:
+            by_currency.setdefault(credit.left.currency.code, []).append(credit.left)
+    return _sums(by_currency)
+
+
+def _sums(by_currency: Mapping[str, list[Money]]) -> tuple[Money, ...]:
+    return tuple(total(amounts, amounts[0].currency) for _, amounts in sorted(by_currency.items()))
