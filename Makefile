@@ -2,7 +2,7 @@
 # git, make, python3 (3.11 or newer) and python3-venv. The first one sets up.
 
 PYTHON ?= python3
-ROOT ?= demo
+ROOT ?= data
 LIBRARIES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 KEY := $(shell cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)
 READY := .venv/ready-$(KEY)
@@ -11,7 +11,7 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 .PHONY: demo test lint bench dev setup libraries
 
 demo: setup  ## bill, post, render and publish three months of sample data in $(ROOT)/
-	.venv/bin/fairbill demo $(ROOT)
+	.venv/bin/fairbill --root $(ROOT) demo
 
 test: setup  ## all tests but the slow ones
 	.venv/bin/python -m pytest -q -n 2
@@ -26,7 +26,7 @@ bench: setup  ## the figures that the README promises, measured on this machine
 	.venv/bin/python -m tests.bench
 
 dev: setup  ## Dagster's pages on the data root $(ROOT)/
-	mkdir -p $(ROOT)/dagster
+	.venv/bin/fairbill init $(ROOT) >/dev/null
 	FAIRBILL_ROOT=$(abspath $(ROOT)) DAGSTER_HOME=$(abspath $(ROOT))/dagster .venv/bin/dg dev
 
 setup: libraries $(READY)
