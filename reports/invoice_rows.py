@@ -1,0 +1,236 @@
+"""The rows of an invoice's table: each line with its working, grouped as a reader looks.
+
+Rows are strings. A reader with a calculator finds each amount again: quantity x unit
+price, times days / total where the row says so. Rules CNV-5, INV-3, AI-6, AI-8, SEAT-5.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+
+from babel import Locale
+
+from billing_core.invoice import InvoiceLine, LineDetail, LineType
+from billing_core.money import Currency
+from reports.formats import (
+    explaining_digits,
+    fraction_text,
+    has_end,
+    money_text,
+    percent_text,
+    period_text,
+    price_text,
+    quantity_text,
+    short_day_text,
+)
+from reports.posted import PostedInvoice
+
+SECTION_TITLES = {
+    LineType.PLAN_BASE: "Plan",
+    LineType.ADDON_BASE: "Add-ons",
+    LineType.FEATURE_OVERAGE: "Usage above what is included",
+    LineType.FEATURE_SEATS: "Seats",
+    LineType.BALANCE_OVERAGE: "Usage beyond the balance",
+    LineType.DISCOUNT: "Discounts",
+    LineType.CREDIT: "Credits",
+    LineType.PACK: "Packs",
+    LineType.STORE: "Store",
+    LineType.ADJUSTMENT: "Adjustments",
+}
+"""What a group of lines is called; tax stands with the totals."""
+
+TOKEN_SECTION_TITLE = "AI tokens"
+TOKEN_CLASS_TITLES = {
+    "input": "Input",
+    "output": "Output",
+    "cache_read": "Cached input",
+    "cache_write": "Cache write",
+}
+LONGEST_FRACTION = 86_400
+"""The largest denominator that helps a reader: seconds of a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table, as text.
+
+    kind: `line`; `detail` for a part of the line above, `first` of a model's parts;
+          group is then the model. Empty strings where a cell has nothing.
+    """
+
+    kind: str
+    text: str
+    amount: str
+    working: str = ""
+    group: str = ""
+    quantity: str = ""
+    unit: str = ""
+    price: str = ""
+    price_unit: str = ""
+    is_credit: bool = False
+    has_details: bool = False
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Lines of one kind under a title, in the order of the page."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+def sections(posted: PostedInvoice, locale: Locale) -> tuple[Section, ...]:
+    """All lines but tax, under the titles of their kinds, in page order. Rule INV-3."""
+    lines = [line for line in posted.invoice.lines if line.type is not LineType.TAX]
+    ordered = sorted(lines, key=lambda line: _place(section_title(line)))
+    return tuple(
+        Section(title, tuple(row for line in group for row in _rows(line, posted, locale)))
+        for title, group in groupby(ordered, key=section_title)
+    )
+
+
+def section_title(line: InvoiceLine) -> str:
+    """Under which title a line stands. AI usage has its own. Rules AI-6, INV-3."""
+    if is_about_tokens(line):
+        return TOKEN_SECTION_TITLE
+    return SECTION_TITLES[line.type]
+
+
+def is_about_tokens(line: InvoiceLine) -> bool:
+    """Whether a line's working is tokens of models."""
+    return any(detail.kind == "tokens" for detail in line.details)
+
+
+def caption(line: InvoiceLine) -> str:
+    """What a line is called: its name, and what kind of charge where the name is not enough."""
+    if line.type is LineType.FEATURE_SEATS and line.charge_type == "true_up":
+        return f"{line.name}, added during the period"
+    if line.type is LineType.CREDIT and line.charge_type != "customer_credit":
+        return f"{line.name}, unused time"
+    return line.name
+
+
+def detail_caption(detail: LineDetail, unit: str, locale: Locale) -> str:
+    """What a part of a line is called: a tier, a fee, a token class, a margin, a bound.
+
+    unit: the line's, of what a tier's bounds count.
+    """
+    match detail.kind:
+        case "tokens":
+            known = detail.token_class or ""
+            return TOKEN_CLASS_TITLES.get(known, known)
+        case "margin":
+            return f"Margin {percent_text(int(detail.label), locale)} on the tokens above"
+        case "flat":
+            return f"Flat fee, {detail.label}"
+        case "bound":
+            return f"The {detail.label} charge for the period"
+        case _:
+            return " ".join(part for part in (_capital(detail.label), unit) if part)
+
+
+def seat_working(line: InvoiceLine, locale: Locale) -> str:
+    """How many seats from which day on. Rules SEAT-2, SEAT-5."""
+    count = quantity_text(line.quantity, locale)
+    return f"{count} {line.unit} from {short_day_text(line.service.start, locale)}"
+
+
+def line_digits(line: InvoiceLine) -> int:
+    """The decimals with which a line's quantities explain its amount. Rule CNV-5."""
+    if line.unit_price is None:
+        return explaining_digits(line.quantity, Fraction(0), line.amount)
+    share = Fraction(*line.days) if line.days else Fraction(1)
+    return explaining_digits(line.quantity, Fraction(line.unit_price) * share, line.amount)
+
+
+def _place(title: str) -> int:
+    titles = list(SECTION_TITLES.values())
+    if title == TOKEN_SECTION_TITLE:
+        title = SECTION_TITLES[LineType.FEATURE_OVERAGE]
+        return 2 * titles.index(title) + 1
+    return 2 * titles.index(title)
+
+
+def _rows(line: InvoiceLine, posted: PostedInvoice, locale: Locale) -> Iterator[Row]:
+    currency = posted.invoice.currency
+    shows_quantity = line.unit_price is not None or line.used is not None
+    yield Row(
+        kind="line",
+        text=caption(line),
+        working=" · ".join(_working(line, posted, locale)),
+        quantity=quantity_text(line.quantity, locale, line_digits(line)) if shows_quantity else "",
+        unit=line.unit if shows_quantity else "",
+        price="" if line.unit_price is None else price_text(line.unit_price, currency, locale),
+        amount=money_text(line.amount, locale),
+        is_credit=line.amount.minor < 0,
+        has_details=bool(line.details),
+    )
+    yield from _detail_rows(line, currency, locale)
+
+
+def _working(line: InvoiceLine, posted: PostedInvoice, locale: Locale) -> Iterator[str]:
+    """What explains a line beside its numbers, in the order in which it is read."""
+    if line.corrects is not None:
+        number = posted.corrected_numbers.get(line.corrects, line.corrects)
+        yield f"corrects invoice {number}"
+    if line.charge_type == "true_up":
+        yield seat_working(line, locale)
+    elif line.charge_type != "customer_credit":
+        yield period_text(line.service, locale)
+    if line.charge_type == "advance":
+        yield "in advance"
+    if line.days is not None:
+        yield f"{line.days[0]} of {line.days[1]} days"
+    if line.used is not None and not is_about_tokens(line):
+        yield _used_text(line, locale)
+    if not has_end(line.quantity) and line.quantity.denominator <= LONGEST_FRACTION:
+        yield f"exactly {fraction_text(line.quantity, locale)} {line.unit}"
+
+
+def _used_text(line: InvoiceLine, locale: Locale) -> str:
+    digits = line_digits(line)
+    used = quantity_text(line.used or Fraction(0), locale, digits)
+    verb = "held" if line.type is LineType.FEATURE_SEATS else "used"
+    if line.unlimited:
+        return f"{used} {verb}, unlimited"
+    if line.included is None:
+        return f"{used} {verb}"
+    return f"{used} {verb}, {quantity_text(line.included, locale, digits)} included"
+
+
+def _detail_rows(line: InvoiceLine, currency: Currency, locale: Locale) -> Iterator[Row]:
+    model = ""
+    for place, detail in enumerate(line.details, start=1):
+        starts_model = detail.kind == "tokens" and detail.label != model
+        model = detail.label if detail.kind == "tokens" else model
+        yield Row(
+            kind="first" if starts_model else "detail",
+            group=detail.label if starts_model else "",
+            text=detail_caption(detail, line.unit, locale),
+            quantity=_detail_quantity(detail, locale),
+            price=_detail_price(detail, currency, locale),
+            price_unit="per million" if detail.kind == "tokens" else "",
+            amount=money_text(detail.amount, locale),
+            is_credit=detail.amount.minor < 0,
+            is_last=place == len(line.details),
+        )
+
+
+def _detail_quantity(detail: LineDetail, locale: Locale) -> str:
+    if detail.quantity is None:
+        return ""
+    price = Fraction(detail.unit_price or 0)
+    digits = explaining_digits(detail.quantity, price, detail.amount)
+    return quantity_text(detail.quantity, locale, digits)
+
+
+def _detail_price(detail: LineDetail, currency: Currency, locale: Locale) -> str:
+    if detail.unit_price is None or detail.kind == "flat":
+        return ""
+    return price_text(detail.unit_price, currency, locale)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
