@@ -37,12 +37,17 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy, so that nothing is left in the project's own folder."""
-    source = tmp_path_factory.mktemp("source")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, so that a build leaves nothing in the project's own folder."""
+    copy = tmp_path_factory.mktemp("source")
     for path in source_files():
-        (source / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, source / path)
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, copy / path)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", cwd=source)
     (built,) = (source / "dist").glob("fairbill-*.whl")
     return built
@@ -63,9 +68,10 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment
 
 
-def test_the_wheel_holds_every_file_of_the_packages_and_no_other(wheel: Path) -> None:
+def test_the_wheel_holds_every_file_of_the_packages_and_no_other(source: Path, wheel: Path) -> None:
     held = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert held == {str(path) for path in source_files() if path.parts[0] in PACKAGES}
+    files = [path for package in PACKAGES for path in (source / package).rglob("*")]
+    assert held == {str(path.relative_to(source)) for path in files if path.is_file()}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
