@@ -138,7 +138,7 @@ class CreateCustomer(OfCustomer):
 
     name, email, address, tax_id: personal; taken out before the fold sees the action.
     tax_id_checked_on: the day on which the tax id was found valid; not written by people.
-    is_taxed:          False where no tax line is ever made; not written by people.
+    is_taxed:          false where no tax line is ever made.
     """
 
     do: Literal["create_customer"] = "create_customer"
@@ -639,7 +639,7 @@ FOUNDER_ONLY: Final = frozenset(
 )
 """What only the founder may do; from another actor it is refused with `wrong_actor`."""
 
-DERIVED: Final = frozenset({"tax_id_checked_on", "is_taxed"})
+DERIVED: Final = frozenset({"tax_id_checked_on"})
 """Fields that are found out, never written in a file."""
 
 

@@ -4,7 +4,6 @@ The models have the keys of the YAML files as attributes. That a version makes s
 whole (codes that are named exist, prices fit their features) is `catalog_checks`.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -434,20 +433,6 @@ class Catalog(Record):
     exchange_rates: tuple[ExchangeRate, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogVersion:
-    """A catalog as content, and when it comes into force. Rule CAT-1.
-
-    sha256: of the file's bytes; of a patch, of the merged text.
-    file:   where it stands, for messages; of a patch, the action that carries it.
-    """
-
-    sha256: str
-    file: str
-    effective_at: datetime
-    catalog: Catalog
-
-
 def effective_instant(catalog: Catalog, zone: tzinfo) -> datetime:
     """When a version comes into force: UTC. A date alone is 00:00 in the zone. Rule CAT-1.
 
@@ -455,15 +440,6 @@ def effective_instant(catalog: Catalog, zone: tzinfo) -> datetime:
     """
     at = catalog.effective_at
     return at if isinstance(at, datetime) else midnight(at, zone)
-
-
-def version_at(versions: tuple[CatalogVersion, ...], at: datetime) -> CatalogVersion | None:
-    """The version in force at an instant: the last one not after it. Rule CAT-1.
-
-    takes:   versions, in order of effective_at.
-    returns: None before the first.
-    """
-    return next((version for version in reversed(versions) if version.effective_at <= at), None)
 
 
 def group_of(catalog: Catalog, plan: str) -> str | None:

@@ -45,37 +45,40 @@ class _Refused(Exception):
         self.what, self.mend = what, mend
 
 
-def read_documents(path: Path, *, prefix: str) -> tuple[Document, ...] | Problem:
+def read_documents(
+    path: Path, *, prefix: str, file: str | None = None
+) -> tuple[Document, ...] | Problem:
     """The documents of a YAML file, each as nested text; or why it cannot be read.
 
-    takes:   prefix, of the problem's code: `CATALOG` gives CATALOG-30.
+    takes:   prefix, of the problem's code: `CATALOG` gives CATALOG-30; file, how the problem
+             names the file, else by its path.
     returns: documents in order; an empty document is left out.
     """
-    code = f"{prefix}-30"
+    code, named = f"{prefix}-30", file or str(path)
     try:
         content = path.read_bytes()
         if len(content) > MAX_BYTES:
             what = f"the file has {len(content):,} bytes, more than {MAX_BYTES:,}"
-            return Problem(code, str(path), "(whole)", what, "divide it")
+            return Problem(code, named, "(whole)", what, "divide it")
         return documents_of(content.decode("utf-8"))
     except OSError as error:
         what = f"the file cannot be read: {error.strerror}"
-        return Problem(code, str(path), "(whole)", what, "check the file and who may read it")
+        return Problem(code, named, "(whole)", what, "check the file and who may read it")
     except UnicodeDecodeError as error:
         what = f"byte {error.start} is not UTF-8"
-        return Problem(code, str(path), "(whole)", what, "save the file as UTF-8")
+        return Problem(code, named, "(whole)", what, "save the file as UTF-8")
     except _Refused as error:
-        return Problem(code, str(path), f"line {error.line}", error.what, error.mend)
+        return Problem(code, named, f"line {error.line}", error.what, error.mend)
 
 
-def read_tree(path: Path, *, prefix: str) -> Any | Problem:
+def read_tree(path: Path, *, prefix: str, file: str | None = None) -> Any | Problem:
     """The only document of a YAML file, as nested text; or why it cannot be read."""
-    read = read_documents(path, prefix=prefix)
+    read = read_documents(path, prefix=prefix, file=file)
     if isinstance(read, Problem):
         return read
     if len(read) != 1:
         what = f"the file holds {len(read)} documents"
-        return Problem(f"{prefix}-30", str(path), "(whole)", what, "write exactly one")
+        return Problem(f"{prefix}-30", file or str(path), "(whole)", what, "write exactly one")
     return read[0].tree
 
 
