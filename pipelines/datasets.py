@@ -6,6 +6,7 @@ again, a new content gets the next number, and a reader keeps the file that it o
 until `sweep` takes the old ones away. Every file appears by one rename.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -15,11 +16,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import polars as pl
 
+from billing_core.errors import BillingError
 from pipelines.paths import DataRoot
 
 _NAME = re.compile(r"(\d{4,})-([0-9a-f]{16})\.parquet")
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class DiskIsFull(BillingError):
+    """A file could not be written whole; the one that it would replace is as it was."""
+
+    code = "DISK-01"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            what=f"there is no room to write: {reason}",
+            where=str(path),
+            mend="free some space and run the same command again; nothing that was there "
+            "before has changed",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +56,33 @@ def sha256_of(path: Path) -> str:
     """The sha256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def clear_disk_errors(path: Path) -> Iterator[None]:
+    """A full disk, a quota or a file size limit becomes one clear error. raises: DiskIsFull."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError, duckdb.Error) as error:
+        if _is_about_room(error):
+            raise DiskIsFull(path, str(error).strip().splitlines()[-1]) from error
+        raise
+
+
+def _is_about_room(error: Exception) -> bool:
+    # DuckDB and Polars hand the system's message on, but not its number.
+    reasons = [os.strerror(number) for number in _NO_ROOM]
+    is_system = isinstance(error, OSError) and error.errno in _NO_ROOM
+    return is_system or any(reason in str(error) for reason in reasons)
+
+
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
@@ -55,14 +102,14 @@ def replaced(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with clear_disk_errors(path):
+        try:
+            yield temporary
+            sync_file(temporary)
+            temporary.replace(path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def current_file(root: DataRoot, dataset: str, partition: str) -> Path | None:
@@ -86,8 +133,12 @@ def write_partition(
     folder = root.dataset(dataset) / partition
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{uuid.uuid4().hex}.tmp"
-    table.write_parquet(temporary, compression="zstd", statistics=True)
-    return adopt_file(root, dataset, partition, temporary)
+    with clear_disk_errors(folder):
+        try:
+            table.write_parquet(temporary, compression="zstd", statistics=True)
+            return adopt_file(root, dataset, partition, temporary)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def adopt_file(root: DataRoot, dataset: str, partition: str, written: Path) -> PartitionFile:
@@ -103,8 +154,7 @@ def adopt_file(root: DataRoot, dataset: str, partition: str, written: Path) -> P
         return PartitionFile(dataset, partition, newest, is_new=False)
     number = 1 if newest is None else int(newest.name.partition("-")[0]) + 1
     path = folder / f"{number:04}-{digest}.parquet"
-    with written.open("rb+") as file:
-        os.fsync(file.fileno())
+    sync_file(written)
     written.replace(path)
     sync_folder(folder)
     return PartitionFile(dataset, partition, path, is_new=True)

@@ -1,5 +1,6 @@
 """Invoices made of values, for the tests of drafts, books and the warehouse."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +18,11 @@ from billing_core.invoice import (
 )
 from billing_core.money import Currency, Money
 from billing_core.period import Period, Window
+from pipelines.drafts import write_drafts
+from pipelines.paths import DataRoot
+from pipelines.posting import Numbering, Posted, post
 
+NUMBERING = Numbering("Example Labs B.V.")
 USD = Currency("USD", 2)
 APRIL, MAY = Period(date(2026, 4, 1), date(2026, 5, 1)), Period(date(2026, 5, 1), date(2026, 6, 1))
 
@@ -166,3 +171,11 @@ def many(customers: int) -> list[Invoice]:
         for number, name in enumerate(names)
         for invoice in (initial(name), recurring(name, used=100_000 + 137 * number))
     ]
+
+
+def draft_and_post(
+    root: DataRoot, invoices: Sequence[Invoice], *, issued_on: date = MAY.start
+) -> Posted:
+    """Post these invoices, as a run and a person who looked at its drafts would."""
+    summary = write_drafts(root, invoices, through=date(2026, 12, 31))
+    return post(root, draft_hash=summary.hash, issued_on=issued_on, numbering=NUMBERING)
