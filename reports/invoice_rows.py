@@ -11,7 +11,7 @@ from itertools import groupby
 
 from babel import Locale
 
-from billing_core.invoice import InvoiceLine, LineDetail, LineType
+from billing_core.invoice import Invoice, InvoiceLine, LineDetail, LineType
 from billing_core.money import Currency
 from reports.formats import (
     explaining_digits,
@@ -55,8 +55,10 @@ LONGEST_FRACTION = 86_400
 class Row:
     """One row of the table, as text.
 
-    kind: `line`; `detail` for a part of the line above, `first` of a model's parts;
-          group is then the model. Empty strings where a cell has nothing.
+    kind:    `line`; `token` for a token class of a model, `detail` for any other part of
+             the line above. Empty strings where a cell has nothing.
+    group:   the model, on the first of its token classes.
+    is_kept: stands on the same page as the next row.
     """
 
     kind: str
@@ -69,7 +71,7 @@ class Row:
     price: str = ""
     price_unit: str = ""
     is_credit: bool = False
-    has_details: bool = False
+    is_kept: bool = False
     is_last: bool = False
 
 
@@ -82,13 +84,18 @@ class Section:
 
 
 def sections(posted: PostedInvoice, locale: Locale) -> tuple[Section, ...]:
-    """All lines but tax, under the titles of their kinds, in page order. Rule INV-3."""
-    lines = [line for line in posted.invoice.lines if line.type is not LineType.TAX]
-    ordered = sorted(lines, key=lambda line: _place(section_title(line)))
+    """The rows of all lines but tax, under their titles."""
     return tuple(
-        Section(title, tuple(row for line in group for row in _rows(line, posted, locale)))
-        for title, group in groupby(ordered, key=section_title)
+        Section(title, tuple(row for line in lines for row in _rows(line, posted, locale)))
+        for title, lines in titled_lines(posted.invoice)
     )
+
+
+def titled_lines(invoice: Invoice) -> tuple[tuple[str, tuple[InvoiceLine, ...]], ...]:
+    """All lines but tax by the title they stand under, in page order. Rule INV-3."""
+    lines = [line for line in invoice.lines if line.type is not LineType.TAX]
+    ordered = sorted(lines, key=lambda line: _place(section_title(line)))
+    return tuple((title, tuple(group)) for title, group in groupby(ordered, key=section_title))
 
 
 def section_title(line: InvoiceLine) -> str:
@@ -131,6 +138,11 @@ def detail_caption(detail: LineDetail, unit: str, locale: Locale) -> str:
             return " ".join(part for part in (_capital(detail.label), unit) if part)
 
 
+def use_verb(line: InvoiceLine) -> str:
+    """Seats are held, everything else is used."""
+    return "held" if line.type is LineType.FEATURE_SEATS else "used"
+
+
 def seat_working(line: InvoiceLine, locale: Locale) -> str:
     """How many seats from which day on. Rules SEAT-2, SEAT-5."""
     count = quantity_text(line.quantity, locale)
@@ -165,7 +177,7 @@ def _rows(line: InvoiceLine, posted: PostedInvoice, locale: Locale) -> Iterator[
         price="" if line.unit_price is None else price_text(line.unit_price, currency, locale),
         amount=money_text(line.amount, locale),
         is_credit=line.amount.minor < 0,
-        has_details=bool(line.details),
+        is_kept=bool(line.details),
     )
     yield from _detail_rows(line, currency, locale)
 
@@ -192,7 +204,7 @@ def _working(line: InvoiceLine, posted: PostedInvoice, locale: Locale) -> Iterat
 def _used_text(line: InvoiceLine, locale: Locale) -> str:
     digits = line_digits(line)
     used = quantity_text(line.used or Fraction(0), locale, digits)
-    verb = "held" if line.type is LineType.FEATURE_SEATS else "used"
+    verb = use_verb(line)
     if line.unlimited:
         return f"{used} {verb}, unlimited"
     if line.included is None:
@@ -201,20 +213,21 @@ def _used_text(line: InvoiceLine, locale: Locale) -> str:
 
 
 def _detail_rows(line: InvoiceLine, currency: Currency, locale: Locale) -> Iterator[Row]:
-    model = ""
-    for place, detail in enumerate(line.details, start=1):
-        starts_model = detail.kind == "tokens" and detail.label != model
-        model = detail.label if detail.kind == "tokens" else model
+    """A row for each part; those of one model stay on one page. Rules AI-6, AI-8."""
+    models = [detail.label if detail.kind == "tokens" else "" for detail in line.details]
+    for place, detail in enumerate(line.details):
+        model, before, after = models[place], models[:place][-1:], models[place + 1 :][:1]
         yield Row(
-            kind="first" if starts_model else "detail",
-            group=detail.label if starts_model else "",
+            kind="token" if model else "detail",
+            group=model if before != [model] else "",
             text=detail_caption(detail, line.unit, locale),
             quantity=_detail_quantity(detail, locale),
             price=_detail_price(detail, currency, locale),
-            price_unit="per million" if detail.kind == "tokens" else "",
+            price_unit="per million" if model else "",
             amount=money_text(detail.amount, locale),
             is_credit=detail.amount.minor < 0,
-            is_last=place == len(line.details),
+            is_kept=bool(model) and after == [model],
+            is_last=not after,
         )
 
 
