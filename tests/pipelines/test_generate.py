@@ -77,6 +77,13 @@ def test_writing_it_again_changes_nothing_and_another_size_is_refused(tmp_path: 
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize(("customers", "events"), [(1, 100), (1, 0), (2, 1), (200, 3)])
+def test_a_sample_may_be_very_small(tmp_path: Path, customers: int, events: int) -> None:
+    root = DataRoot(tmp_path)
+    made = generate(root, customers=customers, months=1, events=events, seed=1, start=START)
+    assert (made.customers, made.events) == (customers, events)
+
+
 def test_the_counts_are_those_of_the_files(made: tuple[Path, Generated]) -> None:
     folder, counts = made
     rows = usage(folder)
