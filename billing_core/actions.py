@@ -648,6 +648,11 @@ def may_do(action: Action) -> bool:
     return action.actor == "founder" or action.do not in FOUNDER_ONLY
 
 
+def row_of(action: Action) -> dict[str, Any]:
+    """An action as a row of a file, with the fields that were given: text and truth values."""
+    return {"do": action.do, **action.model_dump(mode="json", exclude_unset=True)}
+
+
 def parse_action(record: Mapping[str, Any], *, where: str) -> Action | tuple[Problem, ...]:
     """An action, from one row of a file; or all that is wrong with it.
 

@@ -182,9 +182,11 @@ def read_actions(root: DataRoot, files: Iterable[LandedFile]) -> ActionLog:
     for file in files:
         for row, record in _rows(root.root / file.path, file, reading):
             _take(reading, file, row, record)
-    facts, customers = _without_personal(sorted(reading.taken.values(), key=_received))
+    landed = sorted(reading.taken.values(), key=_received)
+    facts, customers = without_personal(one.action for one in landed)
+    taken = [replace(one, action=action) for one, action in zip(landed, facts, strict=True)]
     return ActionLog(
-        actions=tuple(sorted(facts, key=_taken)),
+        actions=tuple(sorted(taken, key=_taken)),
         set_aside=tuple(reading.set_aside),
         duplicates=reading.duplicates,
         customers=tuple(sorted(customers, key=lambda one: (one.customer_id, one.valid_from))),
@@ -468,21 +470,26 @@ def _unknown_to_the_world(action: Action) -> Iterator[Problem]:
         yield Problem("ACTION-33", "", "time_zone", what, "write an IANA name, as Europe/Berlin")
 
 
-def _without_personal(
-    landed: Iterable[LandedAction],
-) -> tuple[list[LandedAction], list[CustomerRecord]]:
+def without_personal(
+    actions: Iterable[Action],
+) -> tuple[tuple[Action, ...], tuple[CustomerRecord, ...]]:
+    """Actions without personal data, and that data, in the order given.
+
+    takes: actions in order of received_at: what is known of a customer counts when received.
+    rule:  CUS-1, TAX-3, ACT-2.
+    """
     known: dict[str, CustomerRecord] = {}
-    facts, customers = [], []
-    for one in landed:
-        action = one.action
+    facts: list[Action] = []
+    customers: list[CustomerRecord] = []
+    for action in actions:
         if isinstance(action, CreateCustomer | UpdateCustomer):
             record = _record_after(action, known.get(action.customer))
             known[action.customer] = record
             customers.append(record)
-            facts.append(replace(one, action=billing_facts(action, record)))
+            facts.append(_billing_facts(action, record))
         else:
-            facts.append(one)
-    return facts, customers
+            facts.append(action)
+    return tuple(facts), tuple(customers)
 
 
 def _record_after(
@@ -500,12 +507,8 @@ def _record_after(
     return replace(start, valid_from=action.received_at, action_id=action.id, **changes)
 
 
-def billing_facts(action: CreateCustomer | UpdateCustomer, record: CustomerRecord) -> Action:
-    """The action without personal data; whether the tax id is valid stands in its place.
-
-    takes: record, what is known of the customer after the action.
-    rule:  TAX-3, CUS-1.
-    """
+def _billing_facts(action: CreateCustomer | UpdateCustomer, record: CustomerRecord) -> Action:
+    """The action without personal data; whether the tax id is valid stands in its place."""
     facts = {
         name: getattr(action, name) for name in action.model_fields_set if name not in PERSONAL
     }
