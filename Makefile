@@ -27,6 +27,7 @@ bench: setup  ## the figures that the README promises, measured on this machine
 
 dev: setup  ## Dagster's pages on the data root $(ROOT)/
 	.venv/bin/fairbill init $(ROOT) >/dev/null
+	VIRTUAL_ENV=$(abspath .venv) DAGSTER_DISABLE_TELEMETRY=1 \
 	FAIRBILL_ROOT=$(abspath $(ROOT)) DAGSTER_HOME=$(abspath $(ROOT))/dagster .venv/bin/dg dev
 
 setup: libraries $(READY)
