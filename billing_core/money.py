@@ -59,7 +59,8 @@ class Money:
     @property
     def major(self) -> Decimal:
         """The amount in major units (dollars), at the currency's own scale."""
-        return Decimal(self.minor).scaleb(-self.currency.minor_digits)
+        # Made from text, since arithmetic of decimals rounds to the caller's context.
+        return Decimal(f"{self.minor}e-{self.currency.minor_digits}")
 
     def __add__(self, other: Self) -> Self:
         if self.currency != other.currency:
