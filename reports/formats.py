@@ -13,7 +13,7 @@ from functools import cache
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_interval
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_compact_currency, format_currency, format_decimal
 
 from billing_core.money import Currency, Money
 from billing_core.period import Period
@@ -140,6 +140,29 @@ def percent_text(basis_points: int, locale: Locale) -> str:
     share = Decimal(basis_points).scaleb(-4)
     pattern = re.sub(r"0(?=\s*%)", "0.##", locale.percent_formats[None].pattern)
     return _true_minus(format_decimal(share, pattern, locale))
+
+
+def share_text(part: Decimal, whole: Decimal, locale: Locale) -> str:
+    """A part of a whole as a percentage with one decimal; empty where the whole is zero.
+
+    >>> share_text(Decimal("1"), Decimal("3"), ENGLISH), share_text(Decimal(1), Decimal(0), ENGLISH)
+    ('33.3%', '')
+    """
+    if not whole:
+        return ""
+    share = decimal_near(Fraction(part) / Fraction(whole), 3)
+    pattern = re.sub(r"0(?=\s*%)", "0.0", locale.percent_formats[None].pattern)
+    return _true_minus(format_decimal(share, pattern, locale))
+
+
+def compact_money_text(amount: Decimal, currency: Currency, locale: Locale) -> str:
+    """A round amount for the axis of a chart.
+
+    >>> compact_money_text(Decimal(150_000), Currency("EUR", 2), ENGLISH)
+    '€150K'
+    """
+    text = format_compact_currency(amount, currency.code, locale=locale, fraction_digits=1)
+    return _LETTER_BEFORE_DIGIT.sub(NO_BREAK_SPACE, _true_minus(text))
 
 
 def day_text(day: date, locale: Locale) -> str:

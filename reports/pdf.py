@@ -46,6 +46,7 @@ class MissingGlyph(BillingError):
     code = "PDF-02"
 
     def __init__(self, characters: str, *, document: str) -> None:
+        self.characters = characters
         named = ", ".join(f"{character} (U+{ord(character):04X})" for character in characters)
         super().__init__(
             what=f"no font has the characters {named}",

@@ -56,7 +56,7 @@ def working(line: InvoiceLine) -> str:
         return ""
     days = f" x {line.days[0]}/{line.days[1]}" if line.days else ""
     product = f"{_quantity(line.quantity)} {line.unit} x {_price(line.unit_price)}{days}"
-    return f"{product}{_before_rounding(_exact(line), line.amount)} = {line.amount}"
+    return f"{product}{_before_rounding(_exact(line), line.amount)} {line.amount}"
 
 
 def _head(posted: PostedInvoice, seller: Party, buyer: Party) -> Iterator[str]:
@@ -154,12 +154,12 @@ def _exact(line: InvoiceLine) -> Fraction:
 
 
 def _before_rounding(exact: Fraction, amount: Money) -> str:
-    """The exact product, where it is not the amount itself. Rule CNV-4."""
+    """An equals sign; or the exact product and an arrow, where it was rounded. Rule CNV-4."""
     if exact == Fraction(amount.major):
-        return ""
+        return " ="
     if has_end(exact):
-        return f" = {quantity_text(exact, ENGLISH)}, rounded"
-    return f" = {quantity_text(exact, ENGLISH, digits=6)}…, rounded"
+        return f" = {quantity_text(exact, ENGLISH)} →"
+    return f" = {quantity_text(exact, ENGLISH, digits=6)}… →"
 
 
 def _printable(text: str) -> str:
