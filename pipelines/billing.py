@@ -1,0 +1,164 @@
+"""From histories and usage to what everybody owes: fold, meter the windows that the fold asks
+for, fold again.
+
+Which windows exist follows from actions, mostly; what was used in them is metered by SQL.
+So customers are folded until no window lacks its usage: twice as a rule, once more where
+usage itself moved a window. Reading inputs and writing drafts is left to others.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+from billing_core.actions import Action, Outcome
+from billing_core.bill import Bill, bill, open_window, with_booked
+from billing_core.errors import BillingError, Fault, fault_of
+from billing_core.invoice import Invoice
+from billing_core.period import midnight
+from billing_core.setting import Setting
+from billing_core.state import CustomerState
+from billing_core.step import ClosedWindow, Notice
+from billing_core.usage import Usage, UsageSnapshot, WindowKey
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that is known of some customers when they are billed.
+
+    actions: by customer, in the order taken. booked: by customer, what is posted.
+    through: the last day that is billed, in each customer's own zone.
+    """
+
+    setting: Setting
+    through: date
+    actions: Mapping[str, Sequence[Action]]
+    booked: Mapping[str, Sequence[Invoice]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WindowRequest:
+    """A window whose usage is asked for, and the metered features that its plan has."""
+
+    key: WindowKey
+    features: tuple[str, ...]
+
+
+Meter = Callable[[Sequence[WindowRequest]], Mapping[WindowKey, Mapping[str, UsageSnapshot]]]
+"""What gives the usage of windows; every window asked for is in the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What everybody owes, by customer. A faulted customer has no state and no invoices.
+
+    requests: all windows whose usage was used, running ones included.
+    setting:  with the usage, to ask for somebody's standing.
+    """
+
+    through: date
+    states: Mapping[str, CustomerState]
+    invoices: tuple[Invoice, ...]
+    outcomes: tuple[Outcome, ...]
+    notices: tuple[Notice, ...]
+    windows: tuple[ClosedWindow, ...]
+    faults: tuple[Fault, ...]
+    requests: tuple[WindowRequest, ...]
+    setting: Setting
+
+
+class WindowsDoNotSettle(BillingError):
+    """Folding again and again asks for ever more windows."""
+
+    code = "RATE-01"
+
+    def __init__(self, requests: Sequence[WindowRequest]) -> None:
+        super().__init__(
+            what=f"after {ROUNDS} folds {len(requests)} windows still lack their usage",
+            where=f"customer {requests[0].key.customer_id}, window {requests[0].key.start_at}",
+            mend="set this customer's latest actions aside and report them",
+        )
+
+
+ROUNDS = 50
+
+Fold = Callable[[str, Sequence[Action], Setting, datetime], Bill]
+
+
+def fold_as_posted(
+    customer_id: str, actions: Sequence[Action], setting: Setting, until: datetime
+) -> Bill:
+    """How a run folds a customer: with what is posted for him as it is."""
+    return bill(customer_id, actions, setting, until=until)
+
+
+def rate(history: History, meter: Meter, fold: Fold = fold_as_posted) -> Rated:
+    """Every customer billed through a day, with the usage that his windows ask for.
+
+    returns: invoices in order of (billing day, customer, made); customers by id.
+    rule:    PST-4: one customer's fault stops nobody else.
+    """
+    usage: dict[WindowKey, Mapping[str, UsageSnapshot]] = {}
+    for _ in range(ROUNDS):
+        bills = [_bill(history, customer, usage, fold) for customer in sorted(history.actions)]
+        setting = replace(history.setting, usage=usage)
+        wanted = {request.key: request for it in bills for request in _requests(it, setting)}
+        missing = sorted(request for key, request in wanted.items() if key not in usage)
+        if not missing:
+            return _rated(history, bills, tuple(sorted(wanted.values())), setting)
+        usage |= meter(missing)
+    raise WindowsDoNotSettle(missing)
+
+
+def _bill(history: History, customer_id: str, usage: Usage, fold: Fold) -> Bill:
+    booked, actions = history.booked.get(customer_id, ()), history.actions[customer_id]
+    setting = with_booked(replace(history.setting, usage=usage), booked)
+    try:
+        until = _until(history, actions)
+    except BillingError as error:
+        return Bill(customer_id, None, fault_of(customer_id, error))
+    return fold(customer_id, actions, setting, until)
+
+
+def _until(history: History, actions: Sequence[Action]) -> datetime:
+    """The end of the day billed through, in the zone that the customer has by then."""
+    after = history.through + timedelta(days=1)
+    given = [getattr(action, "time_zone", None) for action in actions]
+    own = next((zone for zone in reversed(given) if zone), None)
+    return midnight(after, history.setting.zone_of(own, midnight(after, UTC)))
+
+
+def _requests(it: Bill, setting: Setting) -> list[WindowRequest]:
+    requests = [
+        WindowRequest(
+            window.key,
+            tuple(item.code for item in window.terms.features if item.type == "metered"),
+        )
+        for window in it.windows
+    ]
+    running = None if it.folded is None else open_window(it.folded.state, setting)
+    if running is None:
+        return requests
+    return [*requests, WindowRequest(running.key, running.features)]
+
+
+def _rated(
+    history: History,
+    bills: Sequence[Bill],
+    requests: tuple[WindowRequest, ...],
+    setting: Setting,
+) -> Rated:
+    folded = {it.customer_id: it.folded for it in bills if it.folded is not None}
+    invoices = [invoice for one in folded.values() for invoice in one.invoices]
+    return Rated(
+        through=history.through,
+        states={customer: one.state for customer, one in folded.items()},
+        invoices=tuple(
+            sorted(invoices, key=lambda it: (it.billing_day, it.customer_id, it.made_at, it.id))
+        ),
+        outcomes=tuple(outcome for one in folded.values() for outcome in one.outcomes),
+        notices=tuple(notice for one in folded.values() for notice in one.notices),
+        windows=tuple(window for one in folded.values() for window in one.windows),
+        faults=tuple(it.fault for it in bills if it.fault is not None),
+        requests=requests,
+        setting=setting,
+    )
