@@ -65,9 +65,9 @@ def units_over(used: Fraction, feature: FeatureTerms) -> Fraction:
 def _rate_units(
     feature: FeatureTerms, snapshot: UsageSnapshot | None, currency: Currency, service: Period
 ) -> tuple[InvoiceLine | None, UsedFeature]:
+    if snapshot is not None and snapshot.quantity < 0:
+        raise NegativeQuantity(name=f"usage of {feature.code}", quantity=snapshot.quantity)
     used = ZERO if snapshot is None else Fraction(snapshot.quantity) / feature.per
-    if used < 0:
-        raise NegativeQuantity(name=f"usage of {feature.code}", quantity=Decimal(used.numerator))
     over = units_over(used, feature)
     if snapshot is None or not over or feature.price is None or feature.mode != "charge":
         return None, _used(feature, used, billed=ZERO, blocked=over)
