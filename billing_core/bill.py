@@ -16,6 +16,7 @@ from billing_core.lateness import effective_at
 from billing_core.setting import Setting
 from billing_core.state import WITH_ACCESS, CustomerState
 from billing_core.step import ClosedWindow
+from billing_core.terms import Terms
 from billing_core.usage import WindowKey
 
 
@@ -24,7 +25,7 @@ class OpenWindow:
     """The running window of a customer with access, up to what is known."""
 
     key: WindowKey
-    features: tuple[str, ...]
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,7 @@ def open_window(state: CustomerState, setting: Setting) -> OpenWindow | None:
         return None
     window = subscription.window
     key = WindowKey(state.customer_id, window.start_at, window.end_at, setting.known_on)
-    features = tuple(item.code for item in subscription.terms.features if item.type == "metered")
-    return OpenWindow(key, features)
+    return OpenWindow(key, subscription.terms)
 
 
 def missing_windows(windows: Sequence[ClosedWindow], setting: Setting) -> list[ClosedWindow]:

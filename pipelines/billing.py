@@ -18,7 +18,9 @@ from billing_core.period import midnight
 from billing_core.setting import Setting
 from billing_core.state import CustomerState
 from billing_core.step import ClosedWindow, Notice
+from billing_core.terms import Terms
 from billing_core.usage import Usage, UsageSnapshot, WindowKey
+from pipelines.usage_frames import PlanFeature, WindowRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,6 @@ class History:
     through: date
     actions: Mapping[str, Sequence[Action]]
     booked: Mapping[str, Sequence[Invoice]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class WindowRequest:
-    """A window whose usage is asked for, and the metered features that its plan has."""
-
-    key: WindowKey
-    features: tuple[str, ...]
 
 
 Meter = Callable[[Sequence[WindowRequest]], Mapping[WindowKey, Mapping[str, UsageSnapshot]]]
@@ -102,9 +96,10 @@ def rate(history: History, meter: Meter, fold: Fold = fold_as_posted) -> Rated:
         bills = [_bill(history, customer, usage, fold) for customer in sorted(history.actions)]
         setting = replace(history.setting, usage=usage)
         wanted = {request.key: request for it in bills for request in _requests(it, setting)}
-        missing = sorted(request for key, request in wanted.items() if key not in usage)
+        missing = [wanted[key] for key in sorted(wanted) if key not in usage]
         if not missing:
-            return _rated(history, bills, tuple(sorted(wanted.values())), setting)
+            requests = tuple(wanted[key] for key in sorted(wanted))
+            return _rated(history, bills, requests, setting)
         usage |= meter(missing)
     raise WindowsDoNotSettle(missing)
 
@@ -128,17 +123,16 @@ def _until(history: History, actions: Sequence[Action]) -> datetime:
 
 
 def _requests(it: Bill, setting: Setting) -> list[WindowRequest]:
-    requests = [
-        WindowRequest(
-            window.key,
-            tuple(item.code for item in window.terms.features if item.type == "metered"),
-        )
-        for window in it.windows
-    ]
+    asked = [(window.key, window.terms) for window in it.windows]
     running = None if it.folded is None else open_window(it.folded.state, setting)
-    if running is None:
-        return requests
-    return [*requests, WindowRequest(running.key, running.features)]
+    if running is not None:
+        asked.append((running.key, running.terms))
+    return [WindowRequest(key, _plan_features(terms)) for key, terms in asked]
+
+
+def _plan_features(terms: Terms) -> tuple[PlanFeature, ...]:
+    metered = [feature for feature in terms.features if feature.type == "metered"]
+    return tuple(PlanFeature(feature.code, feature.is_ai) for feature in metered)
 
 
 def _rated(

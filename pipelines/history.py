@@ -1,0 +1,202 @@
+"""What a run knows: catalog versions, actions and posted invoices, read for the billing core.
+
+Reads and puts in order; decides nothing about billing. A catalog file that is wrong stops
+the run, since nobody could be billed right by what is left; an action that is wrong is set
+aside and the customer's other business goes on.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from billing_core.actions import (
+    Action,
+    AuditItem,
+    CreateCustomer,
+    DeletePlan,
+    Outcome,
+    OutcomeStatus,
+    PublishCatalog,
+    ReasonCode,
+    may_do,
+)
+from billing_core.errors import BillingError, Problem
+from billing_core.invoice import Invoice
+from billing_core.setting import CatalogVersion, Setting, catalog_version
+from pipelines.action_log import (
+    ActionLog,
+    LandedAction,
+    LandedFile,
+    SetAsideAction,
+    read_actions,
+)
+from pipelines.billing import History
+from pipelines.books import Books
+from pipelines.catalogs import DatedCatalog, load_catalogs, with_published
+from pipelines.paths import DataRoot
+from pipelines.usage_frames import KnownCustomer
+from pipelines.world import currencies, zones
+
+
+class CatalogIsWrong(BillingError):
+    """A catalog file has errors; no run bills by what is left of it. Rule CAT-1."""
+
+    code = "CATALOG-60"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first = problems[0]
+        more = f" ({len(problems)} problems in all)" if len(problems) > 1 else ""
+        super().__init__(
+            what=f"the catalog is wrong: {first.what}{more}",
+            where=f"{first.file}: {first.path}",
+            mend=f"{first.mend}; `fairbill validate` lists them all",
+        )
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that a run knows when it bills.
+
+    outcomes:  of actions that concern no single customer.
+    set_aside: actions that are not taken, with those that this version does not carry out.
+    customers: under each id that may stand on events, with the landing day they are known from.
+    """
+
+    history: History
+    catalogs: tuple[DatedCatalog, ...]
+    log: ActionLog
+    outcomes: tuple[Outcome, ...]
+    set_aside: tuple[SetAsideAction, ...]
+    customers: tuple[KnownCustomer, ...]
+
+
+def read_known(
+    root: DataRoot, *, through: date, files: Iterable[LandedFile], books: Books
+) -> Known:
+    """What is known of everybody when a day is billed.
+
+    takes:  files, the registered action files up to that landing day.
+    raises: CatalogIsWrong.
+    """
+    loaded = load_catalogs(root)
+    if loaded.problems:
+        raise CatalogIsWrong(loaded.problems)
+    log = read_actions(root, files)
+    general = [one for one in log.actions if one.action.customer is None]
+    catalogs, outcomes, wrong = _published(loaded.versions, general)
+    by_customer: dict[str, list[Action]] = defaultdict(list)
+    for one in log.actions:
+        if one.action.customer is not None:
+            by_customer[one.action.customer].append(one.action)
+    history = History(
+        setting=setting_of(catalogs, by_customer, through, books),
+        through=through,
+        actions=by_customer,
+        booked=_booked(books),
+    )
+    return Known(
+        history=history,
+        catalogs=catalogs,
+        log=log,
+        outcomes=outcomes,
+        set_aside=(*log.set_aside, *wrong),
+        customers=known_customers(log.actions),
+    )
+
+
+def setting_of(
+    catalogs: Sequence[DatedCatalog],
+    actions: Mapping[str, Sequence[Action]],
+    through: date,
+    books: Books,
+) -> Setting:
+    """The setting of a run: drafts take in all that is known until they are posted (USE-8)."""
+    return Setting(
+        versions=versions_of(catalogs),
+        zones=zones(_zone_names(catalogs, actions.values())),
+        numbers={posted.number: posted.invoice.id for posted in books.invoices},
+        known_on=through,
+        takes_later_usage=True,
+    )
+
+
+def versions_of(catalogs: Iterable[DatedCatalog]) -> tuple[CatalogVersion, ...]:
+    """Catalog versions as the core takes them, their terms worked out."""
+    return tuple(catalog_version(it.effective_at, it.catalog, currencies()) for it in catalogs)
+
+
+def known_customers(actions: Iterable[LandedAction]) -> tuple[KnownCustomer, ...]:
+    """Customers by each id that may stand on events: their own, and external ones."""
+    known: dict[str, KnownCustomer] = {}
+    for one in actions:
+        if isinstance(one.action, CreateCustomer):
+            for name in (one.action.customer, *one.action.external_ids):
+                known.setdefault(name, KnownCustomer(name, one.action.customer, one.landing_day))
+    return tuple(known[name] for name in sorted(known))
+
+
+def _zone_names(catalogs: Iterable[DatedCatalog], actions: Iterable[Sequence[Action]]) -> set[str]:
+    names = {it.catalog.policies.billing_time_zone for it in catalogs}
+    given = (getattr(action, "time_zone", None) for some in actions for action in some)
+    return names | {name for name in given if name}
+
+
+def _booked(books: Books) -> dict[str, list[Invoice]]:
+    booked: dict[str, list[Invoice]] = defaultdict(list)
+    for posted in books.invoices:
+        booked[posted.invoice.customer_id].append(posted.invoice)
+    return booked
+
+
+def _published(
+    files: Sequence[DatedCatalog], general: Sequence[LandedAction]
+) -> tuple[tuple[DatedCatalog, ...], tuple[Outcome, ...], list[SetAsideAction]]:
+    """The catalog's versions with those that the founder published, one after the other.
+
+    One that would be wrong is set aside, and the version before it stays in force.
+    """
+    catalogs, outcomes, wrong = tuple(files), [], []
+    published: list[PublishCatalog] = []
+    for one in general:
+        if not may_do(one.action):
+            outcomes.append(_outcome(one.action, ReasonCode.WRONG_ACTOR))
+        elif isinstance(one.action, PublishCatalog):
+            tried = with_published(files, [*published, one.action])
+            if tried.problems:
+                wrong += [_set_aside(one, problem) for problem in tried.problems[:1]]
+            else:
+                published.append(one.action)
+                catalogs = tried.versions
+                outcomes.append(_outcome(one.action))
+        elif isinstance(one.action, DeletePlan | AuditItem):
+            wrong.append(_set_aside(one, _not_carried_out(one)))
+    return catalogs, tuple(outcomes), wrong
+
+
+def _not_carried_out(one: LandedAction) -> Problem:
+    return Problem(
+        code="SCOPE-02",
+        file=one.file,
+        path="do",
+        what=f"{one.action.do} is not carried out by this version",
+        mend="make the change with a catalog version, or wait for a version that does it",
+    )
+
+
+def _set_aside(one: LandedAction, problem: Problem) -> SetAsideAction:
+    return SetAsideAction(one.file, one.row, one.landing_day, problem)
+
+
+def _outcome(action: Action, reason: ReasonCode | None = None) -> Outcome:
+    is_refused = reason is not None
+    return Outcome(
+        action_id=action.id,
+        customer_id=None,
+        status=OutcomeStatus.REFUSED if is_refused else OutcomeStatus.APPLIED,
+        what=f"only the founder may {action.do}" if is_refused else f"{action.do} was applied",
+        at=action.at,
+        received_at=action.received_at,
+        reason=reason,
+    )
