@@ -117,11 +117,12 @@ def calendar_day(value: object) -> date:
         return _in_years(value)
     if isinstance(value, str) and _DAY.fullmatch(value):
         try:
-            return _in_years(date.fromisoformat(value))
+            day = date.fromisoformat(value)
         except ValueError:
             raise refusal(
                 "date", f"{value!r} is not a day of the calendar", "check month and day"
             ) from None
+        return _in_years(day)
     raise refusal("date", f"{_shown(value)} is not a date", "write year-month-day, as 2026-04-01")
 
 
@@ -135,11 +136,12 @@ def utc_instant(value: object) -> datetime:
         return _in_years(value.astimezone(UTC))
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         try:
-            return _in_years(datetime.fromisoformat(value).astimezone(UTC))
+            at = datetime.fromisoformat(value).astimezone(UTC)
         except (ValueError, OverflowError):
             raise refusal(
                 "date", f"{value!r} is not an instant of the calendar", "check date and time"
             ) from None
+        return _in_years(at)
     raise refusal(
         "date",
         f"{_shown(value)} is not an instant",
@@ -296,7 +298,7 @@ def nearest(word: str, known: Iterator[str] | list[str]) -> str:
     "did you mean 'consumption_model'?"
     """
     words = sorted(known)
-    match get_close_matches(word, words, n=1, cutoff=0.6):
+    match get_close_matches(word, words, n=1):
         case [close]:
             return f"did you mean {close!r}?"
     shown = ", ".join(words[:30]) + (", ..." if len(words) > 30 else "")
@@ -318,6 +320,8 @@ def _said(  # noqa: PLR0911  # one sentence for each kind of error
     match error["type"]:
         case "extra_forbidden":
             return f"the key {key!r} is not known here", nearest(key, known_keys(model, path[:-1]))
+        case "missing" if key.isdecimal():
+            return f"the list has no element number {int(key) + 1}", "write all of its elements"
         case "missing":
             return f"the key {key!r} is missing", f"add {key!r}"
         case "literal_error":
