@@ -7,7 +7,7 @@ font has is an error, never an empty box. Set up once in a process; rule PST-3.
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -111,16 +111,17 @@ class Renderer:
         takes:  document, how an error names it.
         raises: MissingGlyph, AddressFetched.
         """
+        return self.pdf_of(self.html(template, view), style=template, document=document)
+
+    def pdf_of(self, html: str, *, style: str, document: str) -> bytes:
+        """The PDF of a page in one of the styles."""
+        page = HTML(string=html, url_fetcher=self.fetcher)
         try:
-            return self._pdf(self.html(template, view), template, document)
+            laid_out = page.render(stylesheets=[self.styles[style]], font_config=self.fonts)
+            pdf: bytes = laid_out.write_pdf()
         except FatalURLFetchingError as error:
             raise AddressFetched(document=document, address=str(error)) from error
-
-    def _pdf(self, html: str, style: str, document: str) -> bytes:
-        page = HTML(string=html, url_fetcher=self.fetcher)
-        laid_out = page.render(stylesheets=[self.styles[style]], font_config=self.fonts)
-        pdf: bytes = laid_out.write_pdf()
-        missing = {point for font in _fonts(laid_out) for point in font.missing}
+        missing = {point for font in laid_out.fonts.values() for point in font.missing}
         if missing:
             raise MissingGlyph("".join(map(chr, sorted(missing))), document=document)
         return pdf
@@ -142,7 +143,3 @@ def render_invoice(view: InvoiceView) -> bytes:
     raises: SlowFonts, MissingGlyph, AddressFetched.
     """
     return renderer().invoice(view)
-
-
-def _fonts(laid_out: Any) -> list[Any]:
-    return list(laid_out.fonts.values())
