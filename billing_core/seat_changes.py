@@ -38,7 +38,10 @@ def change_seats(
     no = _why_not(subscription, holding, held)
     if no is not None:
         return Step(state, no)
-    changed = change_held(holding, held, day_of(setting, state, at))
+    if subscription.terms.by_code[holding.feature].unlimited:
+        changed = replace(holding, held=held)
+    else:
+        changed = change_held(holding, held, day_of(setting, state, at))
     seats = tuple(changed if item is holding else item for item in subscription.seats)
     return Step(replace(state, subscription=replace(subscription, seats=seats)))
 
