@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
+from functools import partial
 
 from billing_core.catalog import Catalog
 from billing_core.invoice import InvoiceLine, InvoiceType, LineType
@@ -56,16 +57,30 @@ def assembled(
 ) -> Assembled:
     """The lines of an invoice in page order, with customer credits drawn and tax added.
 
+    Where a credit takes back tax at a higher rate than the charges carry, fewer credits are
+    drawn, then more is cut, until the total is not below 0.
+
     takes:  charges and credit lines, rounded; credits, oldest first.
     rule:   INV-3, INV-7, INV-9, CHG-6, INV-10, CUS-1, TAX-1, TAX-2.
     """
-    lines, surplus = cut_credits(in_page_order(charges), currency)
-    owed = total([line.amount for line in lines], currency)
-    drawn, left = draw_credits(credits, owed, at=at, day=day)
-    lines = in_page_order([*lines, *drawn])
-    tax = tax_lines(lines, customer=customer, catalog=catalog, currency=currency, day=day)
+    taxed = partial(tax_lines, customer=customer, catalog=catalog, currency=currency, day=day)
+    none = Money(0, currency)
+    lines, surplus = cut_credits(in_page_order(charges), none)
+    limit = total([line.amount for line in lines], currency)
+    drawn, left = draw_credits(credits, limit, at=at, day=day)
+    tax = taxed((*lines, *drawn))
+    least = none
+    while (below := total([line.amount for line in (*lines, *drawn, *tax)], currency)).minor < 0:
+        step = Money((1 - below.minor) // 2, currency)
+        if drawn:
+            limit -= step
+            drawn, left = draw_credits(credits, limit, at=at, day=day)
+        else:
+            least += step
+            lines, surplus = cut_credits(in_page_order(charges), least)
+        tax = taxed((*lines, *drawn))
     note = treatment(customer, catalog.seller, catalog.tax, day).note if tax else None
-    return Assembled((*lines, *tax), left, surplus, note)
+    return Assembled((*in_page_order([*lines, *drawn]), *tax), left, surplus, note)
 
 
 def in_page_order(lines: Sequence[InvoiceLine]) -> tuple[InvoiceLine, ...]:
@@ -81,14 +96,15 @@ def _page_key(line: InvoiceLine) -> tuple[int, int, str, str]:
 
 
 def cut_credits(
-    lines: Sequence[InvoiceLine], currency: Currency
+    lines: Sequence[InvoiceLine], least: Money
 ) -> tuple[tuple[InvoiceLine, ...], Money]:
-    """Lines whose sum is not below 0: negative ones are cut from the last on the page.
+    """Lines whose sum is not below the least: negative ones are cut from the last on the page.
 
     returns: the lines, those cut to 0.00 left out; and what was cut off, >= 0.
     rule:    CHG-6, INV-10.
     """
-    over = -sum(line.amount.minor for line in lines)
+    currency = least.currency
+    over = least.minor - sum(line.amount.minor for line in lines)
     surplus = Money(max(over, 0), currency)
     kept: list[InvoiceLine] = []
     for line in reversed(lines):
