@@ -3,17 +3,19 @@
 A partition is a folder `warehouse/DATASET/PARTITION/` of immutable files named
 `NNNN-HASH.parquet`; the highest number is current. The same content is never written
 again, a new content gets the next number, and a reader keeps the file that it opened
-until `sweep` takes the old ones away. Every file appears by one rename.
+until `sweep_superseded` takes the old ones away. Every file appears by one rename.
 """
 
 import errno
 import hashlib
 import os
 import re
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -152,7 +154,7 @@ def adopt_file(root: DataRoot, dataset: str, partition: str, written: Path) -> P
     if newest is not None and newest.name.endswith(f"-{digest}.parquet"):
         written.unlink()
         return PartitionFile(dataset, partition, newest, is_new=False)
-    number = 1 if newest is None else int(newest.name.partition("-")[0]) + 1
+    number = 1 if newest is None else _number(newest) + 1
     path = folder / f"{number:04}-{digest}.parquet"
     sync_file(written)
     written.replace(path)
@@ -160,8 +162,40 @@ def adopt_file(root: DataRoot, dataset: str, partition: str, written: Path) -> P
     return PartitionFile(dataset, partition, path, is_new=True)
 
 
+def sweep_superseded(root: DataRoot, *, keep: Set[Path], older_than_seconds: float) -> list[Path]:
+    """Take away files that are not current any more. The writer's lock is held.
+
+    takes:   keep, files that stay whatever their age; older_than_seconds, how long ago the
+             file that came after must have been written, so that readers are done.
+    returns: what was taken away.
+    """
+    before = time.time() - older_than_seconds
+    gone = [
+        path
+        for folder in sorted(root.warehouse.glob("*/*"))
+        for path in _superseded(folder, before)
+        if path not in keep
+    ]
+    for path in gone:
+        path.unlink()
+    return gone
+
+
+def _superseded(folder: Path, before: float) -> list[Path]:
+    """The files of a partition whose successor was written before an instant."""
+    files = sorted(_numbered(folder), key=_number)
+    return [path for path, after in pairwise(files) if after.stat().st_mtime <= before]
+
+
 def _newest(folder: Path) -> Path | None:
+    return max(_numbered(folder), key=_number, default=None)
+
+
+def _numbered(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        return None
-    numbered = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
-    return max(numbered, key=lambda path: int(path.name.partition("-")[0]), default=None)
+        return []
+    return [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+
+
+def _number(path: Path) -> int:
+    return int(path.name.partition("-")[0])

@@ -1,0 +1,129 @@
+"""Where each customer stands after a run: customer, subscription, what is unpaid.
+
+These tables are read by analysts and reports. They are made of the fold's states and are
+never read back: the states themselves are in the books.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import polars as pl
+
+from billing_core.money import Money
+from billing_core.state import CustomerState
+from pipelines.datasets import PartitionFile, write_partition
+from pipelines.frames import QUANTITY, Schema, readable, table
+from pipelines.paths import DataRoot
+
+CUSTOMERS: Schema = {
+    "customer_id": pl.String,
+    "country": pl.String,
+    "time_zone": pl.String,
+    "is_tax_id_valid": pl.Boolean,
+    "is_taxed": pl.Boolean,
+    "collection": pl.String,
+    "payment_days": pl.Int32,
+}
+"""One row a customer, by customer_id; no personal data."""
+
+SUBSCRIPTIONS: Schema = {
+    "subscription_id": pl.String,
+    "customer_id": pl.String,
+    "status": pl.String,
+    "plan": pl.String,
+    "plan_name": pl.String,
+    "consumption_model": pl.String,
+    "interval": pl.String,
+    "is_free": pl.Boolean,
+    "currency": pl.String,
+    "plan_price": QUANTITY,
+    "anchor_on": pl.Date,
+    "period_start": pl.Date,
+    "period_end": pl.Date,
+    "window_start": pl.Date,
+    "window_end": pl.Date,
+    "cancel_on": pl.Date,
+}
+"""One row a customer's present or last subscription, by (customer_id, subscription_id)."""
+
+BALANCES: Schema = {
+    "invoice_id": pl.String,
+    "customer_id": pl.String,
+    "currency": pl.String,
+    "paid_minor": pl.Int64,
+    "credited_minor": pl.Int64,
+    "unpaid_minor": pl.Int64,
+    "paid": QUANTITY,
+    "credited": QUANTITY,
+    "unpaid": QUANTITY,
+}
+"""One row an invoice that was made, by invoice_id: what was paid of it. Rule PAY-2."""
+
+STANDING: dict[str, Schema] = {
+    "customers": CUSTOMERS,
+    "subscriptions": SUBSCRIPTIONS,
+    "invoice_balances": BALANCES,
+}
+"""Datasets with the one partition `all`."""
+
+
+def write_standing(root: DataRoot, states: Iterable[CustomerState]) -> list[PartitionFile]:
+    """Replace the tables by where the customers stand now. The writer's lock is held."""
+    ordered = sorted(states, key=lambda state: state.customer_id)
+    rows = {
+        "customers": [row for state in ordered for row in _customers(state)],
+        "subscriptions": [row for state in ordered for row in _subscriptions(state)],
+        "invoice_balances": sorted(row for state in ordered for row in _balances(state)),
+    }
+    return [
+        write_partition(root, dataset, "all", table(rows[dataset], schema))
+        for dataset, schema in STANDING.items()
+    ]
+
+
+def _customers(state: CustomerState) -> Iterator[tuple[Any, ...]]:
+    if (it := state.customer) is not None:
+        yield (
+            it.id,
+            it.country,
+            it.time_zone,
+            it.is_tax_id_valid,
+            it.is_taxed,
+            it.collection,
+            it.payment_days,
+        )
+
+
+def _subscriptions(state: CustomerState) -> Iterator[tuple[Any, ...]]:
+    if (it := state.subscription) is not None:
+        terms, period, window = it.terms, it.period, it.window
+        yield (
+            it.id,
+            state.customer_id,
+            it.status.value,
+            terms.plan,
+            terms.plan_name,
+            terms.consumption_model,
+            terms.interval,
+            terms.is_free,
+            terms.currency.code,
+            readable(terms.amount),
+            it.anchor,
+            period and period.start,
+            period and period.end,
+            window and window.start,
+            window and window.end,
+            it.cancel_on,
+        )
+
+
+def _balances(state: CustomerState) -> Iterator[tuple[Any, ...]]:
+    for it in state.invoices:
+        amounts: tuple[Money, ...] = (it.paid, it.credited, it.unpaid)
+        yield (
+            it.id,
+            state.customer_id,
+            it.total.currency.code,
+            *(amount.minor for amount in amounts),
+            *(amount.major for amount in amounts),
+        )

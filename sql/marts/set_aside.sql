@@ -1,0 +1,75 @@
+-- what:    what was received and is not counted, with reason and cure: single
+--          rows that cannot be used, and usage that no plan takes
+-- grain:   one row per (kind, path, row_number, reason, customer_id, feature,
+--          event_day, source, event_id)
+-- units:   quantity in event units; instants in UTC
+-- from:    set_aside, usage_set_aside
+-- read by: analysts
+-- rules:   USE-1, USE-2, USE-5, USE-9, USE-11
+-- columns:
+--   kind: row, of a landed file; usage, of a customer, feature and day
+--   reason: why it is not counted
+--   path: the landed file, of kind row
+--   row_number: row in the file, from 1; null where it is the whole file
+--   source: source of the event, of kind row
+--   event_id: id of the event, of kind row
+--   customer_id: customer as it stands on the event
+--   feature: feature as it stands on the event
+--   model: AI model as it stands on the event
+--   what: what is wrong, of kind row
+--   mend: how to mend it, of kind row
+--   events: number of events
+--   quantity: sum of their values, of kind usage
+--   landing_day: UTC date on which a run first saw the file, of kind row
+--   event_day: UTC date of the events
+--   occurred_at: instant of the event, of kind row
+with
+
+kept as (
+    select
+        'row' as kind,
+        reason,
+        path,
+        row_number,
+        source,
+        event_id,
+        customer_id,
+        feature,
+        model,
+        what,
+        mend,
+        1::bigint as events,
+        landing_day,
+        (occurred_at at time zone 'UTC')::date as event_day,
+        occurred_at at time zone 'UTC' as occurred_at,
+    from set_aside
+    union all by name
+    select
+        'usage' as kind,
+        reason,
+        customer_id,
+        feature,
+        events,
+        quantity,
+        event_day,
+    from usage_set_aside
+)
+
+select
+    kind,
+    reason,
+    path,
+    row_number,
+    source,
+    event_id,
+    customer_id,
+    feature,
+    model,
+    what,
+    mend,
+    events,
+    quantity,
+    landing_day,
+    event_day,
+    occurred_at,
+from kept

@@ -1,0 +1,42 @@
+-- what:    the present or last subscription of each customer
+-- grain:   one row per (customer_id, subscription_id)
+-- units:   plan_price in major units of the currency for one interval
+-- from:    subscriptions
+-- read by: analysts, the revenue report
+-- rules:   SUB-1, INV-1
+-- columns:
+--   customer_id: who pays
+--   subscription_id: the subscription
+--   status: where it stands, for example active or past_due
+--   plan: code of the plan
+--   plan_name: what the customer knows the plan by
+--   consumption_model: metered, credits or balance
+--   interval: monthly, quarterly or yearly; null for a free plan
+--   is_free: whether the plan has no price
+--   currency: ISO 4217 code
+--   plan_price: price of one interval, before discounts and tax
+--   anchor_on: the day from which boundaries are counted
+--   period_start: first day that the plan price pays for
+--   period_end: the day after the last one that the plan price pays for
+--   window_start: first day of the running month of usage
+--   window_end: the day after its last one
+--   cancel_on: the day on which a cancellation takes effect
+select
+    customer_id,
+    subscription_id,
+    status,
+    plan,
+    plan_name,
+    consumption_model,
+    interval,
+    is_free,
+    currency,
+    plan_price,
+    anchor_on,
+    period_start,
+    period_end,
+    window_start,
+    window_end,
+    cancel_on,
+from subscriptions
+order by customer_id, subscription_id
