@@ -1,0 +1,149 @@
+"""The steps of a run, each of which reads, calls and writes: land, meter, draft.
+
+Dagster's assets and the command line call these and nothing else. Each step may be taken
+again at any time: with the same inputs it changes not one file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from billing_core.catalog import GENAI_PRICES, Catalog
+from billing_core.errors import Problem
+from billing_core.usage import TOKEN_CLASSES
+from pipelines.action_log import LandedFile, register_actions, write_customers
+from pipelines.ai_prices import AiPrice, Versions, update_ai_prices
+from pipelines.billing import Rated, rate
+from pipelines.books import Books, read_books, unbooked
+from pipelines.catalogs import DatedCatalog
+from pipelines.drafts import DraftSummary, write_drafts
+from pipelines.history import Known, read_known
+from pipelines.landing import Registered, register_new_files
+from pipelines.metering import Metered, MeteringSpec, meter_days
+from pipelines.paths import DataRoot
+from pipelines.set_aside import write_set_aside_actions
+from pipelines.snapshots import Snapshots, take_snapshots
+from pipelines.standing import write_standing
+from pipelines.usage_frames import FeatureDefinition
+from pipelines.writer import writer
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What has landed by a day: usage files in their register, and action files."""
+
+    usage: Registered
+    actions: tuple[LandedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """What a day's drafts are, and what they were made of."""
+
+    summary: DraftSummary
+    rated: Rated
+    snapshots: Snapshots
+    known: Known
+
+
+def land(root: DataRoot, through: date) -> Landed:
+    """Register every file that landed up to a day; a file keeps its landing day for ever."""
+    with writer(root):
+        closed = read_books(root).newest_cutoff_on
+        usage = register_new_files(root, through, closed_through=closed)
+        actions = register_actions(root, through=through, closed_through=closed)
+    return Landed(usage, actions)
+
+
+def meter(root: DataRoot, through: date) -> Metered:
+    """Meter every landing day up to a day that is missing. Rules USE-1 to USE-6, AI-1."""
+    books = read_books(root)
+    catalogs = known(root, through, books).catalogs
+    with writer(root):
+        prices = update_ai_prices(root, ai_versions(catalogs))
+        spec = metering_spec(catalogs, prices)
+        return meter_days(root, through, spec, closed_through=books.newest_cutoff_on)
+
+
+def draft(root: DataRoot, through: date) -> Drafted:
+    """Draft everything that is due through a day and is not posted yet. Rules PST-1, PST-4."""
+    books = read_books(root)
+    given = known(root, through, books)
+    prices = update_ai_prices(root, ai_versions(given.catalogs))
+    spec = metering_spec(given.catalogs, prices)
+    with writer(root):
+        rated, snapshots = _rated(root, through, given, spec)
+        write_customers(root, given.log.customers)
+        write_set_aside_actions(root, given.set_aside)
+        write_standing(root, rated.states.values())
+        summary = write_drafts(
+            root,
+            unbooked(books, rated.invoices),
+            through=through,
+            outcomes=(*given.outcomes, *rated.outcomes),
+            faults=rated.faults,
+        )
+    return Drafted(summary, rated, snapshots, given)
+
+
+def known(root: DataRoot, through: date, books: Books) -> Known:
+    """What is known by a day: of the action files, those that are registered by it."""
+    files = register_actions(root, through=through, closed_through=books.newest_cutoff_on)
+    return read_known(root, through=through, files=files, books=books)
+
+
+def metering_spec(catalogs: Sequence[DatedCatalog], prices: tuple[AiPrice, ...]) -> MeteringSpec:
+    """What metering has to know of all catalog versions together.
+
+    Features keep their aggregation for ever, so that the versions never disagree; margins of
+    any plan of any version are metered, since usage may be rated by any of them (AI-5).
+    """
+    contents = [it.catalog for it in catalogs]
+    features = {it.code: it for content in contents for it in feature_definitions(content)}
+    margins = {
+        feature.margin_bp
+        for content in contents
+        for plan in content.plans.values()
+        for feature in plan.features.values()
+        if feature.pricing == "ai_model"
+    }
+    roundings = {content.policies.token_cost_rounding for content in contents}
+    return MeteringSpec(
+        features=tuple(features[code] for code in sorted(features)),
+        prices=prices,
+        is_per_event="per_event" in roundings,
+        margins_bp=tuple(sorted(margins)),
+    )
+
+
+def feature_definitions(catalog: Catalog) -> list[FeatureDefinition]:
+    """Features that have usage events: metered ones, and quotas, whose level runs."""
+    return [
+        FeatureDefinition(
+            code=code,
+            aggregation="level" if feature.type == "quota" else feature.aggregation,
+            property=feature.property,
+            dimensions=feature.dimensions,
+        )
+        for code, feature in sorted(catalog.features.items())
+        if feature.type in {"metered", "quota"}
+    ]
+
+
+def ai_versions(catalogs: Sequence[DatedCatalog]) -> Versions:
+    """The AI models of each catalog version: their prices, or where those come from."""
+    return [(it.effective_at, _models(it.catalog)) for it in catalogs]
+
+
+def _models(catalog: Catalog) -> Mapping[str, object]:
+    return {
+        model: GENAI_PRICES
+        if entry == GENAI_PRICES
+        else {name: getattr(entry, name) for name in TOKEN_CLASSES}
+        for model, entry in catalog.ai_models.items()
+    }
+
+
+def problems_of(landed: Landed, metered: Metered) -> tuple[Problem, ...]:
+    """What a run has to report of files, each once."""
+    return tuple(dict.fromkeys((*landed.usage.problems, *metered.problems)))
