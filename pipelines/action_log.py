@@ -79,6 +79,19 @@ class ActionFileGone(BillingError):
         )
 
 
+class ActionRegisterDamaged(BillingError):
+    """A line of the register of action files cannot be read."""
+
+    code = "ACTION-42"
+
+    def __init__(self, *, line: int, why: str) -> None:
+        super().__init__(
+            what=f"line {line} of the register of action files cannot be read: {why}",
+            where="landing/actions_register.jsonl",
+            mend="take the register from a backup; it is written by runs alone",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class LandedFile:
     """A registered file: its path below the data root, and the day a run first saw it."""
@@ -152,23 +165,27 @@ def register_actions(
 ) -> tuple[LandedFile, ...]:
     """The registered action files through a landing day; new ones are registered now.
 
-    takes:   closed_through, the last landing day that is closed: a file that turns up in the
-             folder of a closed day lands on the day after it.
-    returns: files with landing_day <= through, in order of (landing_day, path).
-    raises:  ActionFileChanged, ActionFileGone, for a registered file that is not as it was.
+    takes:   closed_through, the last landing day that a posted invoice's cutoff covers.
+    returns: files with landing_day <= through, in order of (landing_day, path). A new file's
+             landing day is its folder's where no run has gone through that day yet, else
+             the day of this run (ACT-1).
+    raises:  ActionFileChanged, ActionFileGone, ActionRegisterDamaged.
     """
-    known = {file.path: file for file in _registered(root)}
-    for file in known.values():
+    before, seen_through = _registered(root)
+    known = {file.path: file for file in before}
+    for file in before:
         _unchanged(root, file)
+    gone_through = [day for day in (seen_through, closed_through) if day is not None]
     new = []
-    for path, day in _action_files(root):
+    for path, folder_day in _action_files(root):
         name = str(path.relative_to(root.root))
-        if name not in known and day <= through:
-            first = day if closed_through is None else max(day, closed_through + timedelta(days=1))
-            new.append(LandedFile(name, sha256_of(path), first))
-    if new:
-        _write_register(root, [*known.values(), *new])
-    files = sorted((*known.values(), *new), key=lambda file: (file.landing_day, file.path))
+        if name not in known and folder_day <= through:
+            day = _landing_day(folder_day, through, gone_through, closed_through)
+            new.append(LandedFile(name, sha256_of(path), day))
+    seen = max(through, *gone_through) if gone_through else through
+    if new or seen != seen_through:
+        _write_register(root, (*before, *new), seen)
+    files = sorted((*before, *new), key=lambda file: (file.landing_day, file.path))
     return tuple(file for file in files if file.landing_day <= through)
 
 
@@ -292,27 +309,41 @@ def _register_path(root: DataRoot) -> Path:
     return root.actions_landing.parent / "actions_register.jsonl"
 
 
-def _registered(root: DataRoot) -> Iterator[LandedFile]:
+def _landing_day(
+    folder_day: date, through: date, gone_through: list[date], closed_through: date | None
+) -> date:
+    if not gone_through or folder_day > max(gone_through):
+        return folder_day
+    day = max(through, *gone_through)
+    return day + timedelta(days=1) if closed_through is not None and day <= closed_through else day
+
+
+def _registered(root: DataRoot) -> tuple[tuple[LandedFile, ...], date | None]:
+    """The registered files, and the last landing day that a run has gone through."""
     path = _register_path(root)
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
+    if not path.exists():
+        return (), None
+    files, seen_through = [], None
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
             row = json.loads(line)
-            landed_on = date.fromisoformat(row["landing_day"])
-            yield LandedFile(row["path"], row["sha256"], landed_on)
+            if "seen_through" in row:
+                seen_through = date.fromisoformat(row["seen_through"])
+            else:
+                landed_on = date.fromisoformat(row["landing_day"])
+                files.append(LandedFile(row["path"], row["sha256"], landed_on))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ActionRegisterDamaged(line=number, why=str(error)) from None
+    return tuple(files), seen_through
 
 
-def _write_register(root: DataRoot, files: Iterable[LandedFile]) -> None:
-    lines = [
-        json.dumps(
-            {
-                "path": file.path,
-                "sha256": file.sha256,
-                "landing_day": file.landing_day.isoformat(),
-            },
-            ensure_ascii=False,
-        )
+def _write_register(root: DataRoot, files: Iterable[LandedFile], seen_through: date) -> None:
+    rows = [
+        {"path": file.path, "sha256": file.sha256, "landing_day": str(file.landing_day)}
         for file in files
     ]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    lines.append(json.dumps({"seen_through": str(seen_through)}))
     with replaced(_register_path(root)) as written:
         written.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

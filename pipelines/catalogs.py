@@ -33,6 +33,7 @@ from pipelines.action_log import (
     set_aside_problems,
 )
 from pipelines.datasets import sha256_of
+from pipelines.mappings import read_mapping
 from pipelines.paths import DataRoot
 from pipelines.world import currencies, zone
 from pipelines.yaml_text import read_tree
@@ -120,7 +121,7 @@ def catalog_warnings(versions: Iterable[DatedCatalog]) -> tuple[Problem, ...]:
     """What is allowed and worth knowing: token costs that round each event up. Rule AI-7."""
     return tuple(
         Problem(
-            "CATALOG-50",
+            "CATALOG-36",
             version.file,
             "policies.token_cost_rounding",
             "per_event rounds the cost of every event up to 0.0001: on small requests of a cheap"
@@ -224,7 +225,7 @@ class Validation:
 
 
 def validate(root: DataRoot) -> Validation:
-    """Everything that is wrong with the catalog and the landed actions of a data root. CAT-1.
+    """Everything that is wrong with a data root's catalog, landed actions and mappings. CAT-1.
 
     Nothing is registered or written.
     """
@@ -238,10 +239,18 @@ def validate(root: DataRoot) -> Validation:
         *loaded.problems,
         *versions.problems,
         *_not_in_genai_prices(versions.versions),
+        *_wrong_mappings(root),
         *set_aside_problems(log),
         *misplaced_files(root),
     )
     return Validation(problems, catalog_warnings(versions.versions))
+
+
+def _wrong_mappings(root: DataRoot) -> Iterator[Problem]:
+    for path in sorted(root.mappings.glob("*.yaml")):
+        mapping = read_mapping(path, file=str(path.relative_to(root.root)))
+        if isinstance(mapping, tuple):
+            yield from mapping
 
 
 def _not_in_genai_prices(versions: Iterable[DatedCatalog]) -> Iterator[Problem]:
