@@ -42,8 +42,7 @@ def main(names: list[str]) -> int:
     failed = []
     for name in names or BENCHES:
         print(f"\n{name}", flush=True)
-        code = f"import sys; from tests.bench.{name} import main; sys.exit(main([]))"
-        if subprocess.run([sys.executable, "-c", code], check=False).returncode:
+        if subprocess.run([sys.executable, "-m", f"tests.bench.{name}"], check=False).returncode:
             failed.append(name)
     if failed:
         print(f"\nfailed: {', '.join(failed)}")
