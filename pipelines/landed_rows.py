@@ -1,0 +1,257 @@
+"""The rows of one landed file, read once: their digests, and which of them cannot be used.
+
+Canonical Parquet is read column by column as it lies, which is half the price of a query;
+every other file through the SQL of its mapping. Both give the same columns to the same
+digests and the same checks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.digests import Digests, content_digests, identity_digests
+from pipelines.mappings import LandedQuery, rows_sql
+from pipelines.paths import sql_text
+from pipelines.usage_frames import FeatureDefinition
+
+CHUNK_ROWS = 1 << 17
+_LOW_VARIETY = ["source", "customer_id", "feature", "model"]
+
+_DECIMAL = pa.decimal128(38, 9)
+_INSTANT = pa.timestamp("us", tz="UTC")
+CANONICAL: dict[str, pa.DataType] = {
+    "source": pa.string(),
+    "event_id": pa.string(),
+    "customer_id": pa.string(),
+    "feature": pa.string(),
+    "occurred_at": _INSTANT,
+    "received_at": _INSTANT,
+    "value": _DECIMAL,
+    "amount": _DECIMAL,
+    "model": pa.string(),
+    "input_tokens": pa.int64(),
+    "output_tokens": pa.int64(),
+    "cache_read_tokens": pa.int64(),
+    "cache_write_tokens": pa.int64(),
+    "retracts": pa.string(),
+}
+_MICROSECONDS_A_DAY = 86_400_000_000
+_EPOCH = date(1970, 1, 1)
+
+UNUSABLE: dict[str, pl.DataType | type[pl.DataType]] = {
+    "row_number": pl.Int64,
+    "reason": pl.String,
+    "source": pl.String,
+    "event_id": pl.String,
+    "customer_id": pl.String,
+    "feature": pl.String,
+    "model": pl.String,
+    "occurred_at": pl.Datetime("us"),
+}
+RETRACTING: dict[str, pl.DataType | type[pl.DataType]] = {
+    "row_number": pl.Int64,
+    "identity": pl.UInt64,
+    "source": pl.String,
+    "event_id": pl.String,
+    "retracts": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedFile:
+    """What a look at every row of a file gave.
+
+    landed:     rows that passed the mapping's filter.
+    row_numbers, identities, contents, received: of the usable rows, in order of row.
+    unusable:   the others, with reasons; retracting: the usable rows that retract an event.
+    models:     every text that names a model on a usable row.
+    """
+
+    landed: int
+    row_numbers: npt.NDArray[np.int32]
+    identities: Digests
+    contents: Digests
+    received: npt.NDArray[np.int64]
+    unusable: pl.DataFrame
+    retracting: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    row_numbers: npt.NDArray[np.int32]
+    identities: Digests
+    contents: Digests
+    received: npt.NDArray[np.int64]
+    unusable: pl.DataFrame
+    retracting: pl.DataFrame
+    landed: int
+
+
+def scan_file(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    query: LandedQuery,
+    *,
+    landing_day: date,
+    features: Sequence[FeatureDefinition],
+) -> ScannedFile:
+    """Read a file once. The connection has the relation `known_references`.
+
+    raises: duckdb.Error, pa.ArrowException or OSError where the file is damaged inside.
+    """
+    batches = canonical_batches(path, query, features)
+    if batches is None:
+        batches = query_batches(connection, query, landing_day=landing_day, features=features)
+    return scan(connection, batches, landing_day=landing_day)
+
+
+def scan(
+    connection: duckdb.DuckDBPyConnection, batches: Iterator[pa.RecordBatch], *, landing_day: date
+) -> ScannedFile:
+    """Digests and unusable rows of batches that have the columns of `landed_rows`."""
+    end_of_day = ((landing_day - _EPOCH).days + 1) * _MICROSECONDS_A_DAY
+    chunks = [_chunk(connection, batch, end_of_day) for batch in batches]
+    return ScannedFile(
+        landed=sum(chunk.landed for chunk in chunks),
+        row_numbers=_joined([chunk.row_numbers for chunk in chunks], np.int32),
+        identities=_joined([chunk.identities for chunk in chunks], np.uint64),
+        contents=_joined([chunk.contents for chunk in chunks], np.uint64),
+        received=_joined([chunk.received for chunk in chunks], np.int64),
+        unusable=pl.concat([pl.DataFrame(schema=UNUSABLE), *(c.unusable for c in chunks)]),
+        retracting=pl.concat([pl.DataFrame(schema=RETRACTING), *(c.retracting for c in chunks)]),
+    )
+
+
+def canonical_batches(
+    path: Path, query: LandedQuery, features: Sequence[FeatureDefinition]
+) -> Iterator[pa.RecordBatch] | None:
+    """The rows of a file whose columns are exactly the canonical ones; None for any other."""
+    if not query.is_canonical or path.suffix.lower() != ".parquet":
+        return None
+    file = pq.ParquetFile(path, read_dictionary=_LOW_VARIETY)
+    types = {field.name: _plain_type(field.type) for field in file.schema_arrow}
+    has_parts = any(feature.property or feature.dimensions for feature in features)
+    if has_parts and "properties" in types:
+        return None
+    if any(types.get(name, kind) != kind for name, kind in CANONICAL.items()):
+        return None
+    return _canonical_batches(file, [n for n in CANONICAL if n in types], query.default_source)
+
+
+def query_batches(
+    connection: duckdb.DuckDBPyConnection,
+    query: LandedQuery,
+    *,
+    landing_day: date,
+    features: Sequence[FeatureDefinition],
+) -> Iterator[pa.RecordBatch]:
+    """The rows of any file, through its SQL."""
+    text = rows_sql(query, file_number=0, landing_day=landing_day, features=features)
+    yield from connection.sql(text).to_arrow_reader(CHUNK_ROWS)
+
+
+def _canonical_batches(
+    file: pq.ParquetFile, names: list[str], default_source: str
+) -> Iterator[pa.RecordBatch]:
+    done = 0
+    for batch in file.iter_batches(CHUNK_ROWS, columns=names, use_threads=False):
+        rows = len(batch)
+        columns = {name: batch.column(name) for name in names}
+        for name, kind in CANONICAL.items():
+            columns.setdefault(name, pa.nulls(rows, kind))
+        columns["source"] = _filled(columns["source"], default_source)
+        columns["value"] = _filled(columns["value"], Decimal(1))
+        columns |= {
+            "row_number": pa.array(np.arange(done + 1, done + rows + 1)),
+            "property": pa.nulls(rows, pa.string()),
+            "is_property_missing": pa.repeat(pa.scalar(value=False), rows),
+            "unreadable": pa.nulls(rows, pa.string()),
+            "is_total_with_cached": pa.repeat(pa.scalar(value=False), rows),
+        }
+        done += rows
+        yield pa.RecordBatch.from_pydict(columns)
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.string() if pa.types.is_large_string(value) else value
+
+
+def _filled(column: pa.Array, value: str | Decimal) -> pa.Array:
+    if not column.null_count:
+        return column
+    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    return pc.fill_null(plain, pa.scalar(value, plain.type))
+
+
+def _chunk(
+    connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch, end_of_day: int
+) -> _Chunk:
+    unusable = _unusable(connection, batch)
+    landed = len(batch)
+    if len(unusable):
+        numbers = batch.column("row_number").to_numpy()
+        batch = batch.filter(pa.array(~np.isin(numbers, unusable["row_number"].to_numpy())))
+    identities = identity_digests(batch)
+    received = batch.column("received_at").cast(pa.int64())
+    if received.null_count:
+        received = pc.fill_null(received, end_of_day)
+    return _Chunk(
+        row_numbers=batch.column("row_number").to_numpy().astype(np.int32),
+        identities=identities,
+        contents=content_digests(batch, identities),
+        received=received.to_numpy(),
+        unusable=unusable,
+        retracting=_retracting(batch),
+        landed=landed,
+    )
+
+
+def _unusable(connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch) -> pl.DataFrame:
+    connection.register("landed_rows", pa.Table.from_batches([batch]))
+    try:
+        found = connection.sql(sql_text("staging/unusable_rows")).pl()
+    finally:
+        connection.unregister("landed_rows")
+    return found.select(
+        pl.col(name).cast(pl.Datetime("us", "UTC")).dt.replace_time_zone(None)
+        if name == "occurred_at" and found.schema[name] != pl.Datetime("us")
+        else pl.col(name).cast(kind)
+        for name, kind in UNUSABLE.items()
+    )
+
+
+def _retracting(batch: pa.RecordBatch) -> pl.DataFrame:
+    column = batch.column("retracts")
+    if column.null_count == len(column):
+        return pl.DataFrame(schema=RETRACTING)
+    rows = batch.filter(column.is_valid())
+    return pl.DataFrame(
+        {
+            "row_number": rows.column("row_number").to_numpy(),
+            "identity": identity_digests(rows, event_id="retracts"),
+            "source": _texts(rows.column("source")),
+            "event_id": _texts(rows.column("event_id")),
+            "retracts": _texts(rows.column("retracts")),
+        },
+        schema=RETRACTING,
+    )
+
+
+def _texts(column: pa.Array) -> list[str | None]:
+    texts: list[str | None] = column.to_pylist()
+    return texts
+
+
+def _joined(parts: list[npt.NDArray[np.generic]], kind: type[np.generic]) -> npt.NDArray:
+    return np.concatenate(parts) if parts else np.empty(0, kind)
