@@ -149,7 +149,7 @@ class CreateCustomer(OfCustomer):
     address: Lines = ()
     time_zone: Text | None = None
     locale: Text | None = None
-    external_ids: tuple[Code, ...] = ()
+    external_ids: tuple[Text, ...] = ()
     collection: Literal["automatic", "on_terms"] | None = None
     payment_days: Count | None = None
     tax_id_checked_on: Day | None = None
@@ -167,7 +167,7 @@ class UpdateCustomer(OfCustomer):
     address: Lines | None = None
     time_zone: Text | None = None
     locale: Text | None = None
-    external_ids: tuple[Code, ...] | None = None
+    external_ids: tuple[Text, ...] | None = None
     collection: Literal["automatic", "on_terms"] | None = None
     payment_days: Count | None = None
     tax_id_checked_on: Day | None = None

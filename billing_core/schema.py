@@ -251,7 +251,15 @@ DayOrInstant = Annotated[date | datetime, BeforeValidator(day_or_instant)]
 """A date alone means 00:00 in the billing time zone."""
 PlainTree = Annotated[Tree, BeforeValidator(plain_tree)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@/+-]{0,199}$")]
+CODE_FORM: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:@/+-]{0,199}$"
+FORMS: Final = {
+    CODE_FORM: "write a code: letters a to z, digits and _ . : @ / + -, no blanks",
+    r"^[A-Z]{2}$": "write an ISO 3166 code of two capitals, as NL",
+    r"^[A-Z]{3}$": "write an ISO 4217 code of three capitals, as USD",
+    r"^[A-Z0-9-]{1,100}$": "write letters A to Z, digits and -",
+}
+"""What each pattern of a text means to people."""
+Code = Annotated[str, StringConstraints(pattern=CODE_FORM)]
 """A code or an id: letters, digits and `_ . : @ / + -`."""
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """ISO 3166, two capitals."""
@@ -328,9 +336,8 @@ def _said(  # noqa: PLR0911  # one sentence for each kind of error
             expected = str(context["expected"]).replace("'", "").replace(" or ", ", ")
             return f"{value} is not known here", nearest(str(error["input"]), expected.split(", "))
         case "string_pattern_mismatch":
-            return f"{value} does not have the form of a code", (
-                f"it must match {context['pattern']}"
-            )
+            form = FORMS.get(str(context["pattern"]), f"it must match {context['pattern']}")
+            return f"{value} does not have the right form", form
         case "string_type" | "string_too_short" | "string_too_long":
             return f"{value} is not a text of 1 to 500 letters", "write a text"
         case "tuple_type" | "list_type":
@@ -338,7 +345,8 @@ def _said(  # noqa: PLR0911  # one sentence for each kind of error
         case "dict_type" | "model_type" | "model_attributes_type":
             return f"{value} is not a mapping", "write keys and values, as in {key: value}"
         case "too_long" | "too_short":
-            return f"{value} has the wrong number of elements", error["msg"]
+            wanted = context.get("max_length", context.get("min_length"))
+            return f"{value} has the wrong number of elements", f"write {wanted} elements"
     if "mend" in context:
         what = "a value does not fit" if key in PERSONAL else str(context["what"])
         return what, str(context["mend"])
