@@ -135,7 +135,7 @@ def act(at: str, do: str, received_at: str | None = None, **fields: Any) -> Acti
     Only the founder may do everything; he is the actor here.
     """
     given = {
-        "id": f"{do}@{at}",
+        "id": f"{do}@{at}".replace(" ", "T"),
         "at": instant(at),
         "received_at": instant(received_at or at),
         "customer": "acme",
@@ -159,7 +159,7 @@ def paid(at: str, invoice: Any, result: str = "succeeded", **fields: Any) -> Act
     """A payment result for an invoice: by id or number, or as (type, date)."""
     if isinstance(invoice, tuple):
         invoice = {"type": invoice[0], "on": invoice[1]}
-    named = {"id": f"payment@{at}/{result}", "invoice": invoice, "result": result}
+    named = {"id": f"payment@{at}/{result}".replace(" ", "T"), "invoice": invoice, "result": result}
     return act(at, "payment", **{**named, **fields})
 
 
