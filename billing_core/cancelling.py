@@ -18,9 +18,10 @@ from billing_core.cycle import (
     waived,
 )
 from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType
-from billing_core.issuing import Cause, day_of, is_booked, issue, issue_credit_note
+from billing_core.issuing import Cause, at_most, day_of, is_booked, issue, issue_credit_note
 from billing_core.money import Money
 from billing_core.period import Period
+from billing_core.rating import RatedWindow
 from billing_core.seats import seat_months, seat_price
 from billing_core.setting import Setting
 from billing_core.state import ENDED, CustomerState, InvoiceRecord, Status, Subscription
@@ -61,9 +62,8 @@ def end_unpaid(
     rule: PAY-1, PAY-3.
     """
     settled = _closed_now(state, subscription, at, setting)
-    closed = replace(settled.closed, usage=waived(settled.rated.usage))
     ended = replace(subscription, status=Status.CANCELED, window=None, cancel_on=None)
-    return Step(replace(state, subscription=ended), windows=(closed,))
+    return Step(replace(state, subscription=ended), windows=(settled.closed,))
 
 
 def unused_credits(
@@ -122,6 +122,7 @@ def _cancel_now(
     charges = [*settled.rated.lines, *pending_true_ups(subscription, setting, at)]
     unused = unused_credits(subscription, Period(day, paid_period(subscription).end), setting, at)
     made: tuple[Invoice, ...] = ()
+    closed = settled.closed
     opened = _record(state, subscription.invoice_id)
     if opened is not None and opened.unpaid.minor > 0 and unused:
         state, note = _note_on(state, subscription, opened, unused, at, setting)
@@ -136,17 +137,23 @@ def _cancel_now(
     )
     if charges or unused or state.adjustments or is_booked(state, cause, setting):
         state, final = issue(state, subscription, cause, [*charges, *unused], setting)
-        made = (*made, final) if final.lines else made
-        state = state if final.lines else _without_record(state, final.id)
-    closed = replace(settled.closed, invoice_id=made[-1].id if made else None)
+        if final.lines:
+            made, closed = (*made, final), replace(closed, invoice_id=final.id)
+        else:
+            state = _without_record(state, final.id)
     return Step(replace(state, subscription=ended), invoices=made, windows=(closed,))
 
 
 def _closed_now(
     state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
 ) -> Settled:
+    """The window closed at an instant; while past due its overage is waived. Rule PAY-3."""
     window = replace(running(subscription), end=day_of(setting, state, at), end_at=at)
-    return close_window(state, subscription, window, setting)
+    settled = close_window(state, subscription, window, setting)
+    if subscription.status is not Status.PAST_DUE:
+        return settled
+    usage = waived(settled.rated.usage)
+    return Settled(RatedWindow((), usage), replace(settled.closed, usage=usage))
 
 
 def _record(state: CustomerState, name: str | None) -> InvoiceRecord | None:
@@ -166,6 +173,9 @@ def _note_on(
     setting: Setting,
 ) -> tuple[CustomerState, Invoice]:
     """A credit note on the unpaid invoice of the period: the corrected lines, negative. SUB-9."""
+    day = day_of(setting, state, at)
+    cause = Cause(InvoiceType.CREDIT_NOTE, subscription.id, at, day)
+    cut = at_most(unused, opened.unpaid, state=state, cause=cause, setting=setting)
     lines = [
         replace(
             line,
@@ -173,8 +183,6 @@ def _note_on(
             corrects=opened.id,
             rule="SUB-9",
         )
-        for line in unused
+        for line in cut
     ]
-    day = day_of(setting, state, at)
-    cause = Cause(InvoiceType.CREDIT_NOTE, subscription.id, at, day)
     return issue_credit_note(state, subscription, cause, lines, setting)

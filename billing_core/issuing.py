@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
+from functools import partial
 
-from billing_core.assembly import assembled, in_page_order, invoice_id, tax_lines
+from billing_core.assembly import assembled, cut_credits, in_page_order, invoice_id, tax_lines
 from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, UsedFeature
 from billing_core.money import Money, total
 from billing_core.period import Period, Window, billing_date, boundary
@@ -113,6 +114,34 @@ def issue_credit_note(
         for record in state.invoices
     )
     return replace(state, invoices=invoices), note
+
+
+def at_most(
+    lines: Sequence[InvoiceLine],
+    most: Money,
+    *,
+    state: CustomerState,
+    cause: Cause,
+    setting: Setting,
+) -> tuple[InvoiceLine, ...]:
+    """Credit lines cut, from the last on the page, to an amount that they reach with their tax.
+
+    takes: lines, negative; most, > 0.
+    rule:  SUB-9.
+    """
+    taxed = partial(
+        tax_lines,
+        customer=known(state),
+        catalog=setting.version_at(cause.at).catalog,
+        currency=most.currency,
+        day=cause.day,
+    )
+    least = -most
+    kept, _ = cut_credits(lines, least)
+    while (over := -net((*kept, *taxed(kept)), most).minor - most.minor) > 0:
+        least += Money((over + 1) // 2, most.currency)
+        kept, _ = cut_credits(lines, least)
+    return kept
 
 
 def recorded(state: CustomerState, invoice: Invoice, setting: Setting) -> CustomerState:
