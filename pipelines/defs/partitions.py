@@ -25,6 +25,13 @@ months = dg.MonthlyPartitionsDefinition(start_date=DEFAULT_START.isoformat(), en
 """As `days`, for what is made by month."""
 
 
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+"""Days build on the days before: many of them are one run, in order."""
+
+WRITER = "warehouse_writer"
+"""The pool of all that writes. It shows who waits; what keeps writers apart is the lock."""
+
+
 def first_day(root: DataRoot) -> date:
     """The earliest landing folder's day; DEFAULT_START where nothing has landed."""
     landed = [*_landed_days(root.usage_landing), *_landed_days(root.actions_landing)]
@@ -51,9 +58,19 @@ def months_of(root: DataRoot, through: date) -> dg.MonthlyPartitionsDefinition:
     )
 
 
+def days_asked(context: dg.AssetExecutionContext) -> list[date]:
+    """The days of the partitions that a run was asked for, in order."""
+    return sorted(map(date.fromisoformat, context.partition_keys))
+
+
+def months_asked(context: dg.AssetExecutionContext) -> list[date]:
+    """The first days of the months that a run was asked for, in order."""
+    return days_asked(context)
+
+
 def last_day(context: dg.AssetExecutionContext) -> date:
     """The latest day of the partitions that a run was asked for."""
-    return date.fromisoformat(max(context.partition_keys))
+    return days_asked(context)[-1]
 
 
 def _landed_days(folder: Path) -> Iterator[date]:

@@ -1,0 +1,37 @@
+-- what:    open balances of posted invoices by age, up to a month
+-- grain:   one row per (currency, age)
+-- units:   major units; age 0 not yet due, 1 to 30 days past due, 2 to 60,
+--          3 to 90, 4 over 90
+-- from:    invoices
+-- read by: pipelines/revenue.py
+-- rules:   CUR-2, PAY-2
+with
+
+open_invoices as (
+    select
+        invoices.currency,
+        invoices.customer_id,
+        invoices.unpaid,
+        case
+            when invoices.due_on >= $as_of then 0
+            when invoices.due_on >= $as_of - 30 then 1
+            when invoices.due_on >= $as_of - 60 then 2
+            when invoices.due_on >= $as_of - 90 then 3
+            else 4
+        end as age,
+    from invoices
+    where
+        invoices.status = 'posted'
+        and invoices.unpaid > 0
+        and invoices.billing_day < $next_month
+)
+
+select
+    open_invoices.currency,
+    open_invoices.age,
+    count(distinct open_invoices.customer_id) as customers,
+    count(*) as invoices,
+    sum(open_invoices.unpaid) as amount,
+from open_invoices
+group by open_invoices.currency, open_invoices.age
+order by open_invoices.currency, open_invoices.age
