@@ -25,7 +25,13 @@ import polars as pl
 from billing_core.actions import Outcome
 from billing_core.errors import BillingError, Problem
 from billing_core.invoice import Invoice
-from pipelines.datasets import clear_disk_errors, sha256_of, sync_file, sync_folder
+from pipelines.datasets import (
+    clear_disk_errors,
+    parquet_bytes,
+    sha256_of,
+    sync_file,
+    sync_folder,
+)
 from pipelines.drafts import totals_of
 from pipelines.frames import (
     INSTANT,
@@ -349,7 +355,7 @@ def _fill(folder: Path, posting: Posting, *, number: int, previous: str | None) 
     written: dict[str, dict[str, object]] = {}
     for name, frame in _posting_tables(posting).items():
         path = folder / f"{name}.parquet"
-        frame.write_parquet(path, compression="zstd", statistics=True)
+        path.write_bytes(parquet_bytes(frame))
         sync_file(path)
         written[path.name] = {"sha256": sha256_of(path), "rows": frame.height}
     inputs = posting.inputs

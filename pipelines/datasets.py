@@ -8,6 +8,7 @@ until `sweep_superseded` takes the old ones away. Every file appears by one rena
 
 import errno
 import hashlib
+import io
 import os
 import re
 import time
@@ -131,16 +132,32 @@ def current_files(root: DataRoot, dataset: str) -> dict[str, Path]:
 def write_partition(
     root: DataRoot, dataset: str, partition: str, table: pl.DataFrame
 ) -> PartitionFile:
-    """Write a table, already sorted by its full key, as the current file of a partition."""
-    folder = root.dataset(dataset) / partition
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a table, already sorted by its full key, as the current file of a partition.
+
+    Where the partition has the same content already, nothing is written.
+    """
+    content, folder = parquet_bytes(table), root.dataset(dataset) / partition
+    newest = _newest(folder)
+    if newest is not None and newest.name.endswith(f"-{_short_hash(content)}.parquet"):
+        return PartitionFile(dataset, partition, newest, is_new=False)
     temporary = folder / f".{uuid.uuid4().hex}.tmp"
     with clear_disk_errors(folder):
         try:
-            table.write_parquet(temporary, compression="zstd", statistics=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
             return adopt_file(root, dataset, partition, temporary)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def parquet_bytes(table: pl.DataFrame) -> bytes:
+    """A table as the bytes of its Parquet file: the same table gives the same bytes.
+
+    They are made in memory because Polars, where a disk is full, does not say so.
+    """
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, compression="zstd", statistics=True)
+    return buffer.getvalue()
 
 
 def adopt_file(root: DataRoot, dataset: str, partition: str, written: Path) -> PartitionFile:
@@ -179,6 +196,10 @@ def sweep_superseded(root: DataRoot, *, keep: Set[Path], older_than_seconds: flo
     for path in gone:
         path.unlink()
     return gone
+
+
+def _short_hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _superseded(folder: Path, before: float) -> list[Path]:
