@@ -115,10 +115,11 @@ def next_window(state: CustomerState, subscription: Subscription, setting: Setti
     """The subscription in the window after the running one. Rules CNV-3, CNV-9."""
     old, months = running(subscription), subscription.months + 1
     end = boundary(subscription.anchor, months + 1)
-    zone = setting.zone_of(None if state.customer is None else state.customer.time_zone, old.end_at)
-    window = Window(old.end, end, old.end_at, midnight(end, zone))
+    own = None if state.customer is None else state.customer.time_zone
+    window = Window(old.end, end, old.end_at, midnight(end, setting.zone_of(own, old.end_at)))
+    zone = setting.zone_name(own, old.end_at)
     period = window.period if subscription.terms.is_free else subscription.period
-    return replace(subscription, months=months, window=window, period=period)
+    return replace(subscription, months=months, window=window, time_zone=zone, period=period)
 
 
 def period_charges(

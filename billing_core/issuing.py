@@ -8,7 +8,7 @@ now and what was booked is kept, and the next invoice books it.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 
@@ -306,6 +306,15 @@ def net(lines: Sequence[InvoiceLine], like: Money) -> Money:
 
 
 def day_of(setting: Setting, state: CustomerState, at: datetime) -> date:
-    """The customer's billing date of an instant. Rule CNV-1."""
-    zone = None if state.customer is None else state.customer.time_zone
-    return billing_date(at, setting.zone_of(zone, at))
+    """The customer's billing date of an instant. Rules CNV-1, CNV-3.
+
+    Within a window it is counted by the zone in which the window began, and it is one of
+    the window's days also in the hours between the midnights of an old zone and a new one.
+    """
+    subscription = state.subscription
+    if subscription is None or subscription.window is None:
+        own = None if state.customer is None else state.customer.time_zone
+        return billing_date(at, setting.zone_of(own, at))
+    window = subscription.window
+    on = billing_date(at, setting.zone_of(subscription.time_zone, at))
+    return min(max(on, window.start), window.end - timedelta(days=1))

@@ -120,10 +120,14 @@ class Setting:
 
         raises: UnknownTimeZone.
         """
-        name = time_zone or self.policies_at(at).billing_time_zone
+        name = self.zone_name(time_zone, at)
         if name not in self.zones:
             raise UnknownTimeZone(name)
         return self.zones[name]
+
+    def zone_name(self, time_zone: str | None, at: datetime) -> str:
+        """The name of the billing time zone: the customer's own, or the catalog's. CNV-1."""
+        return time_zone or self.policies_at(at).billing_time_zone
 
     def cutoff_on(self, end_at: datetime) -> date:
         """The last landing day that an invoice of a window is rated with. Rule USE-8."""

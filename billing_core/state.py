@@ -80,6 +80,7 @@ class Subscription:
 
     anchor:      the day from which boundaries are counted; months: how many have passed.
     period:      what the plan price paid for; window: the running month of usage.
+    time_zone:   by which the days of the running window are counted.
     plan_charge: what was billed for the plan this period, less discount (CNV-7).
     invoice_id:  of the invoice that opened this period.
     cancel_on:   the day on which a cancellation takes effect.
@@ -94,6 +95,7 @@ class Subscription:
     months: int = 0
     period: Period | None = None
     window: Window | None = None
+    time_zone: str | None = None
     seats: tuple[SeatHolding, ...] = ()
     plan_charge: Money | None = None
     invoice_id: str | None = None

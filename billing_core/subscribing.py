@@ -118,13 +118,15 @@ def _opened(
 ) -> Subscription:
     """The subscription in its first period and window, which begins at the instant. CNV-9."""
     start, terms = subscription.anchor, subscription.terms
-    zone = setting.zone_of(None if state.customer is None else state.customer.time_zone, at)
+    own = None if state.customer is None else state.customer.time_zone
+    zone = setting.zone_of(own, at)
     end = boundary(start, 1)
     months = MONTHS[terms.interval] if terms.interval else 1
     return replace(
         subscription,
         status=Status.ACTIVE,
         window=Window(start, end, at, midnight(end, zone)),
+        time_zone=setting.zone_name(own, at),
         period=Period(start, boundary(start, months)),
         plan_charge=Money(0, terms.currency),
         checkout=None,
