@@ -17,6 +17,9 @@ from reports.invoice_view import InvoiceView
 HERE = Path(__file__).parent
 FONTS, TEMPLATES = HERE / "fonts", HERE / "templates"
 
+VARIANT = "pdf/ua-1"
+"""Tagged, so that a screen reader finds the table; costs 5 to 8 % of the time."""
+
 # Fontconfig reads the variable once, when WeasyPrint loads it: before the imports below.
 os.environ["FONTCONFIG_FILE"] = str(FONTS / "fonts.conf")
 
@@ -117,8 +120,10 @@ class Renderer:
         """The PDF of a page in one of the styles."""
         page = HTML(string=html, url_fetcher=self.fetcher)
         try:
-            laid_out = page.render(stylesheets=[self.styles[style]], font_config=self.fonts)
-            pdf: bytes = laid_out.write_pdf()
+            laid_out = page.render(
+                stylesheets=[self.styles[style]], font_config=self.fonts, pdf_variant=VARIANT
+            )
+            pdf: bytes = laid_out.write_pdf(pdf_variant=VARIANT)
         except FatalURLFetchingError as error:
             raise AddressFetched(document=document, address=str(error)) from error
         missing = {point for font in laid_out.fonts.values() for point in font.missing}

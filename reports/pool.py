@@ -102,7 +102,7 @@ def render_one(job: Job) -> Rendered | RenderFault:
         pdf = render_invoice(view)
     except BillingError as error:
         return RenderFault(view.id, view.number, error.code, error.what, error.mend)
-    _write(job.path, pdf)
+    write_file(job.path, pdf)
     return Rendered(view.id, view.number, job.path, hashlib.sha256(pdf).hexdigest(), is_new=True)
 
 
@@ -118,7 +118,7 @@ def _in_order(
         yield futures.popleft().result()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """A file that is whole and durable under its name, or not there. As in the warehouse."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{uuid.uuid4().hex}.tmp"

@@ -22,7 +22,7 @@ def render_revenue_report(figures: RevenueFigures) -> bytes:
 
 
 def _with_replaced_names(figures: RevenueFigures, characters: str) -> RevenueFigures:
-    table = str.maketrans(dict.fromkeys(characters, "\N{REPLACEMENT CHARACTER}"))
+    table = str.maketrans(dict.fromkeys(characters, "\N{WHITE SQUARE}"))
     return replace(figures, currencies=tuple(_renamed(one, table) for one in figures.currencies))
 
 

@@ -120,7 +120,6 @@ def revenue_view(figures: RevenueFigures, locale: Locale = ENGLISH) -> RevenueVi
     """The report of a month for its reader."""
     month = Period(figures.month, boundary(figures.month, 1))
     title = f"Revenue, {month_text(figures.month, locale)}"
-    is_only = len(figures.currencies) == 1
     return RevenueView(
         language="en",
         title=title,
@@ -129,19 +128,16 @@ def revenue_view(figures: RevenueFigures, locale: Locale = ENGLISH) -> RevenueVi
         seller=figures.seller,
         created_on=figures.as_of.isoformat(),
         footer=f"{figures.seller} · {title}",
-        currencies=tuple(
-            _currency_view(one, "" if is_only else one.currency.code, locale)
-            for one in figures.currencies
-        ),
+        currencies=tuple(_currency_view(one, locale) for one in figures.currencies),
         daily=_daily_chart(figures.daily, month, locale),
         features=tuple(_feature_row(use, locale) for use in figures.features[:MOST_ROWS]),
     )
 
 
-def _currency_view(figures: CurrencyFigures, title: str, locale: Locale) -> CurrencyView:
+def _currency_view(figures: CurrencyFigures, locale: Locale) -> CurrencyView:
     before_tax = figures.billed - figures.tax
     return CurrencyView(
-        title=title,
+        title=figures.currency.code,
         headlines=_headlines(figures, locale),
         history=_history_chart(figures.history, figures.currency, locale),
         by_plan=_bar_rows(figures.by_plan, figures.currency, before_tax, locale),

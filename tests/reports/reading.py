@@ -8,25 +8,22 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from pypdf import PdfReader
 
-BODY, TOTAL = 8.2 * 4 / 3, 10.4 * 4 / 3
-TABLE_HEAD = "Description Quantity Unit price Amount"
-AFTER_TABLE = ("Tax rate", "Subtotal", "Amount due", "Amount credited")
-AMOUNT_COLUMN, TOTALS_COLUMN = 500, 420
+SMALL, BODY, TOTAL = 7.1 * 4 / 3, 8.2 * 4 / 3, 10.4 * 4 / 3
+TOTALS_COLUMN, AMOUNT_COLUMN = 420, 614
+STEP_TITLES = ("Subtotal", "Amount due", "Amount credited")
 
 _NUMBER = re.compile(r"−?[^\d\s−]*[\u00a0 ]?−?\d(?:[\d.,'’\u00a0\u202f]*\d)?")
 
 
 @dataclass(frozen=True)
 class Fragment:
-    """A run of text: where it starts from the left and the top, and its size, in CSS pixels."""
+    """A run of text: where it starts from the left, and its size, in CSS pixels."""
 
     text: str
     left: float
-    top: float
     size: float
 
 
@@ -65,29 +62,28 @@ def _fragments(pdf: bytes) -> Iterator[Fragment]:
 
         def visit(text, _, matrix, __, size, found=found):  # type: ignore[no-untyped-def]
             if text.strip():
-                found.append(
-                    Fragment(text.strip(), float(matrix[4]), float(matrix[5]), float(size))
-                )
+                found.append(Fragment(text.strip(), float(matrix[4]), float(size)))
 
         page.extract_text(visitor_text=visit)
         yield from found
 
 
 def _lines(fragments: list[Fragment]) -> Iterator[int]:
-    """The last amount of each row of the table."""
-    for _, row in groupby(_in_amount_columns(fragments), key=lambda fragment: fragment.top):
-        yield _amount(list(row)[-1].text)
-
-
-def _in_amount_columns(fragments: list[Fragment]) -> Iterator[Fragment]:
+    """The amounts of the table's rows; its head, on each page, and what follows bound it."""
     in_table = False
     for fragment in fragments:
-        if fragment.text == TABLE_HEAD:
+        if fragment.text == "Description" and _is(fragment, SMALL):
             in_table = True
-        elif fragment.text.startswith(AFTER_TABLE) and fragment.left < AMOUNT_COLUMN:
-            in_table = in_table and _is(fragment, BODY) and fragment.left < TOTALS_COLUMN
+        elif _ends_table(fragment):
+            in_table = False
         elif in_table and _is(fragment, BODY) and fragment.left >= AMOUNT_COLUMN:
-            yield fragment
+            yield _amount(fragment.text)
+
+
+def _ends_table(fragment: Fragment) -> bool:
+    if fragment.text == "Tax rate":
+        return _is(fragment, SMALL)
+    return fragment.text in STEP_TITLES and fragment.left >= TOTALS_COLUMN
 
 
 def _steps(fragments: list[Fragment]) -> Iterator[int]:
@@ -96,10 +92,10 @@ def _steps(fragments: list[Fragment]) -> Iterator[int]:
     for fragment in fragments:
         if fragment.left < TOTALS_COLUMN or not (_is(fragment, BODY) or _is(fragment, TOTAL)):
             continue
-        started = started or fragment.text.startswith("Subtotal")
+        started = started or fragment.text == "Subtotal"
         if started and _is(fragment, TOTAL):
             return
-        if started and _has_number(fragment) and not fragment.text.endswith("%"):
+        if started and fragment.left >= AMOUNT_COLUMN:
             yield _amount(fragment.text)
 
 
