@@ -185,8 +185,8 @@ def _update(state: CustomerState, action: UpdateCustomer) -> Step:
         for name in ("country", "time_zone", "payment_days")
         if name in written
     }
-    if action.collection is not None:
-        changes["collection"] = action.collection
+    if "collection" in written:
+        changes["collection"] = action.collection or "automatic"
     if "tax_id" in written or "tax_id_checked_on" in written:
         changes["is_tax_id_valid"] = action.tax_id_checked_on is not None
     if state.customer is None:
