@@ -6,16 +6,20 @@ Everything that takes long to import is imported by the command that needs it.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines import console, new_root
-from pipelines.console import EXIT_CODES, Screen
+from billing_core.errors import BillingError
+from pipelines import answers, console, new_root
+from pipelines.console import EXIT_CODES, ExitCode, Screen
 from pipelines.paths import DataRoot
+
+if TYPE_CHECKING:
+    from pipelines.drafts import Drafts
 
 # ruff: noqa: PLC0415 - a command imports what only it needs, so that --help is quick
 
@@ -59,13 +63,15 @@ def global_options_first(arguments: Sequence[str]) -> list[str]:
     ['--root', 'x', '--json', 'run', '--through', '2026-05-01']
     """
     first: list[str] = []
-    rest = list(arguments)
-    for name in ("--root", "--json"):
-        while name in rest:
-            place = rest.index(name)
-            width = 2 if name == "--root" else 1
-            first += rest[place : place + width]
-            del rest[place : place + width]
+    rest: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        if argument == "--json" or argument.startswith("--root="):
+            first.append(argument)
+        elif argument == "--root":
+            first += [argument, *(value for value in [next(left, None)] if value is not None)]
+        else:
+            rest.append(argument)
     return [*first, *rest]
 
 
@@ -86,6 +92,23 @@ def _month(text: str) -> date:
         message = f"{text!r} is not a month; write it as YYYY-MM, for example 2026-04"
         raise typer.BadParameter(message) from error
 
+
+class NotConfirmed(BillingError):
+    """Posting was asked for without saying which drafts were looked at. Rule PST-2."""
+
+    code = "POST-10"
+
+    def __init__(self, draft_hash: str) -> None:
+        super().__init__(
+            what="nothing was posted: posting needs the hash of the drafts that were looked at",
+            where=f"the drafts of the last run have the hash {draft_hash}",
+            mend=f"look at them with `fairbill status`, then: fairbill post --hash "
+            f"{draft_hash[:SHORT_HASH]}",
+        )
+
+
+SHORT_HASH = 12
+"""How much of a draft's hash is enough to name it."""
 
 SAMPLE_START = date(2026, 1, 1)
 """Where the sample begins, if nothing else is asked for: with the example catalog."""
@@ -123,14 +146,25 @@ def init(
     asked: Asked = context.obj
     root = asked.root if path is None else DataRoot(path.absolute())
     begun = new_root.begin(root)
-    rows = [[made.relative_to(root.root)] for made in begun.made]
-    tables = [
-        console.table(f"Begun in {root.root}", ["made"], rows)
-        if rows
-        else f"{root.root} is a data root already; nothing was changed",
-        f"next: fairbill --root {root.root} demo",
-    ]
-    console.answer(asked.screen, {"root": root.root, "made": list(begun.made)}, tables)
+    console.answer(asked.screen, begun, answers.begun(begun))
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    path: Annotated[Path | None, typer.Argument(help="The data root; begun if needed.")] = None,
+) -> None:
+    """Bill three months of sample data end to end, and show what was made and where it lies.
+
+    Land it, meter it, draft, post, render every invoice, report, fill the outbox, publish.
+    """
+    from pipelines.demo import run_demo
+
+    asked: Asked = context.obj
+    root = asked.root if path is None else DataRoot(path.absolute())
+    with console.progress(asked.screen):
+        made = run_demo(root)
+    console.answer(asked.screen, made, answers.demo(made))
 
 
 @app.command()
@@ -156,7 +190,174 @@ def generate(
         made = land_sample(
             root, customers=customers, months=months, events=events, seed=seed, start=start
         )
-    value = asdict(made)
-    console.answer(
-        asked.screen, value, [console.facts(f"Landed in {root.root / 'landing'}", value)]
-    )
+    console.answer(asked.screen, made, answers.sample(root, made))
+
+
+@app.command()
+def validate(context: typer.Context) -> None:
+    """Check the catalog and the landed actions; name every fault, its place and its cure."""
+    from pipelines.catalogs import validate as validation_of
+
+    asked: Asked = context.obj
+    found = validation_of(new_root.existing(asked.root))
+    console.answer(asked.screen, found, answers.validation(found))
+    if found.problems:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    through: Annotated[
+        date | None,
+        typer.Option(parser=_day, metavar="YYYY-MM-DD", help="Default: yesterday, UTC."),
+    ] = None,
+) -> None:
+    """Register, meter and draft everything up to a day, check it, and publish.
+
+    Never posts. Running again with nothing new changes not one file.
+    """
+    from pipelines.runs import run as run_assets
+    from pipelines.status import status_of
+
+    asked: Asked = context.obj
+    root = new_root.existing(asked.root)
+    with console.progress(asked.screen):
+        facts = run_assets(root, through or _today() - timedelta(days=1))
+    status = status_of(root)
+    console.answer(asked.screen, {"assets": facts, "status": status}, answers.run(facts, status))
+    if any(each.get("faults") for each in facts.values()):
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    changes: Annotated[bool, typer.Option(help="List every changed line of the drafts.")] = False,
+) -> None:
+    """Show what is landed, metered, drafted, posted and published, and what drafts changed."""
+    from pipelines.status import status_of
+
+    asked: Asked = context.obj
+    found = status_of(new_root.existing(asked.root))
+    console.answer(asked.screen, found, answers.status(found, is_full=changes))
+
+
+@app.command()
+def post(
+    context: typer.Context,
+    reviewed: Annotated[
+        str | None, typer.Option("--hash", help="The hash of the drafts that you looked at.")
+    ] = None,
+    issued_on: Annotated[
+        date | None,
+        typer.Option(parser=_day, metavar="YYYY-MM-DD", help="Date of issue. Default: today, UTC."),
+    ] = None,
+    is_sure: Annotated[
+        bool, typer.Option("--yes", help="Post the drafts of now without asking, for schedules.")
+    ] = False,
+) -> None:
+    """Post exactly the drafts that were looked at: numbers, books, PDFs, outbox, warehouse.
+
+    Without --hash it shows the drafts and asks. Posting twice changes nothing.
+    """
+    from pipelines.drafts import read_drafts
+    from pipelines.runs import post as post_assets
+
+    asked: Asked = context.obj
+    root = new_root.existing(asked.root)
+    drafts = read_drafts(root)
+    if reviewed is None and not is_sure:
+        _confirm(asked, drafts)
+    with console.progress(asked.screen):
+        facts = post_assets(
+            root,
+            draft_hash=drafts.summary.hash if reviewed is None else _whole(reviewed, drafts),
+            issued_on=issued_on or _today(),
+        )
+    console.answer(asked.screen, {"assets": facts}, answers.posting(facts))
+    if any(each.get("faults") for each in facts.values()):
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+@app.command()
+def invoice(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(help="As on the page: INV-2026-000001.")],
+) -> None:
+    """Show a posted invoice as text, with the working of every line."""
+    from pipelines.documents import invoice_as_text
+
+    asked: Asked = context.obj
+    text = invoice_as_text(new_root.existing(asked.root), number)
+    console.answer(asked.screen, {"number": number, "text": text}, [text])
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    month: Annotated[str, typer.Argument(help="As YYYY-MM.", metavar="MONTH")],
+) -> None:
+    """Make the revenue report of a month as PDF, from the published warehouse."""
+    from pipelines.runs import report_revenue
+
+    asked: Asked = context.obj
+    root = new_root.existing(asked.root)
+    with console.progress(asked.screen):
+        facts = report_revenue(root, _month(month))
+    made = facts["revenue_report"]
+    console.answer(asked.screen, made, [str(made["files"])])
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A scenario file, or a folder of them.")],
+    is_through_pipeline: Annotated[
+        bool,
+        typer.Option("--through-pipeline", help="Through files, Dagster, drafts and books too."),
+    ] = False,
+) -> None:
+    """Run scenarios and compare what they bill with what they expect, to the cent."""
+    from pipelines.check import check as check_scenarios
+    from pipelines.scenario_pipeline import through_pipeline
+
+    asked: Asked = context.obj
+    if not path.exists():
+        raise typer.BadParameter(f"there is no file or folder {path}", param_hint="PATH")
+    with console.progress(asked.screen):
+        checked = check_scenarios(path, through_pipeline if is_through_pipeline else None)
+    console.answer(asked.screen, answers.check_value(checked), answers.check(checked))
+    if not checked.has_passed:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+@app.command()
+def publish(context: typer.Context) -> None:
+    """Publish the warehouse anew if what it is made of has changed, or its folder moved."""
+    from pipelines.runs import publish as publish_assets
+
+    asked: Asked = context.obj
+    root = new_root.existing(asked.root)
+    with console.progress(asked.screen):
+        facts = publish_assets(root)
+    console.answer(asked.screen, facts["warehouse"], answers.publication(facts["warehouse"]))
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _whole(reviewed: str, drafts: "Drafts") -> str:
+    """The hash that a beginning of at least twelve characters stands for."""
+    whole = drafts.summary.hash
+    return whole if len(reviewed) >= SHORT_HASH and whole.startswith(reviewed) else reviewed
+
+
+def _confirm(asked: Asked, drafts: "Drafts") -> None:
+    """Show what would be posted and ask; where nobody can answer, say how to go on."""
+    if asked.screen.as_json or not sys.stdin.isatty():
+        raise NotConfirmed(drafts.summary.hash)
+    for shown in answers.drafts(drafts.summary):
+        asked.screen.errors.print(shown)
+    typer.confirm("Post these drafts?", abort=True, err=True)

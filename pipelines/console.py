@@ -4,10 +4,11 @@ Nothing here knows about billing; commands hand over an answer and the tables th
 """
 
 import json
+import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import IntEnum
@@ -59,15 +60,17 @@ class Screen:
         return Console(stderr=True, highlight=False)
 
 
-def answer(
-    screen: Screen, value: Mapping[str, object], tables: Sequence[Table | Text | str] = ()
-) -> None:
-    """Show what a command found: the value as JSON, or the tables."""
+def answer(screen: Screen, value: object, shown: Sequence[Table | str] = ()) -> None:
+    """Show what a command found: the value as JSON, or the tables and lines."""
     if screen.as_json:
-        print(json.dumps(value, indent=2, default=plain, ensure_ascii=False))  # noqa: T201 # rich would wrap it
+        text = json.dumps(value, indent=2, default=plain, ensure_ascii=False)
+        sys.stdout.write(f"{text}\n")
         return
-    for table in tables:
-        screen.out.print(table)
+    for each in shown:
+        if isinstance(each, Table):
+            screen.out.print(each)
+        else:
+            screen.out.print(Text(each), soft_wrap=True)
 
 
 def complain(screen: Screen, error: Exception) -> None:
@@ -87,8 +90,10 @@ def exit_code_of(error: Exception) -> ExitCode:
     match error:
         case BillingError(code="WRITE-01"):
             return ExitCode.LOCKED
-        case BillingError(code="RUN-01"):
+        case BillingError(code="RUN-01" | "WAREHOUSE-02"):
             return ExitCode.FINDINGS
+        case BillingError(code="DISK-01"):
+            return ExitCode.SYSTEM
         case BillingError():
             return ExitCode.BAD_INPUT
         case OSError() | MemoryError():
@@ -130,27 +135,32 @@ def _place(error: Exception) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A table whose columns named with a leading `>` are aligned to the right."""
-    shown = Table(title=title, title_justify="left", header_style="bold", expand=False)
+    """A table; a column named with a leading `>` is aligned to the right."""
+    shown = Table(title=title or None, title_justify="left", header_style="bold")
+    shown.min_width = len(title)
     for column in columns:
-        shown.add_column(
-            column.removeprefix(">"),
-            justify="right" if column.startswith(">") else "left",
-            overflow="fold",
-        )
+        name = column.removeprefix(">")
+        shown.add_column(name, justify="right" if name != column else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     return shown
 
 
-def facts(title: str, value: Mapping[str, object]) -> Table:
-    """A table of names and values; long numbers are grouped."""
-    rows = [(name.replace("_", " "), _grouped(each)) for name, each in value.items()]
-    return table(title, ["what", ">how much"], rows)
+def grouped(value: object) -> str:
+    """A value as text, the digits of a number in groups.
 
-
-def _grouped(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int | Decimal) else str(value)
+    >>> grouped(1234567), grouped(None), grouped("a")
+    ('1,234,567', '', 'a')
+    """
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int() | Decimal():
+            return f"{value:,}"
+        case _:
+            return str(value)
 
 
 def plain(value: object) -> object:
@@ -159,15 +169,19 @@ def plain(value: object) -> object:
     >>> plain(Decimal("0.10")), plain(date(2026, 4, 1))
     ('0.10', '2026-04-01')
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    if isinstance(value, (Decimal, Fraction, Path)):
-        return str(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    match value:
+        case date() | datetime():
+            return value.isoformat()
+        case Decimal() | Fraction() | Path():
+            return str(value)
+        case set() | frozenset():
+            return sorted(value)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {each.name: getattr(value, each.name) for each in fields(value)}
+        case _ if hasattr(value, "to_dicts"):
+            return value.to_dicts()
+        case _:
+            raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from billing_core.errors import BillingError
 from pipelines.paths import DataRoot
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 Facts = Mapping[str, Mapping[str, object]]
 """What each asset said of itself: asset -> name -> value, in the order in which they ran."""
 
-INPUTS = ("landing_files", "usage_daily", "actions")
-DRAFTED = (*INPUTS, "usage_snapshots", "drafts")
+DRAFTED = ("landing_files", "actions", "usage_daily", "usage_snapshots", "drafts")
 DOCUMENTS = ("invoice_pdfs", "outbox")
-PUBLISHED = ("warehouse",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,34 @@ class StepReporter(logging.Handler):
             report(event.step_key, 1, 1)
 
 
+def run(root: DataRoot, through: date) -> Facts:
+    """Register, meter and draft up to a day, make what posted invoices still lack, publish.
+
+    raises: what the steps raise; ChecksFailed. What was published before stays then.
+    """
+    return materialize(root, (*DRAFTED, *DOCUMENTS, "warehouse"), partition=through)
+
+
+def post(root: DataRoot, *, draft_hash: str, issued_on: date) -> Facts:
+    """Post the drafts with this hash, make their documents, publish.
+
+    raises: what posting raises; nothing was posted then.
+    """
+    config = {"reviewed": draft_hash, "issued_on": issued_on.isoformat()}
+    assets = ("books", *DOCUMENTS, "warehouse")
+    return materialize(root, assets, partition=None, config={"books": {"config": config}})
+
+
+def publish(root: DataRoot) -> Facts:
+    """Publish what there is, if it differs from what is published."""
+    return materialize(root, ("warehouse",), partition=None)
+
+
+def report_revenue(root: DataRoot, month: date) -> Facts:
+    """Make the revenue report of a month, given by its first day."""
+    return materialize(root, ("revenue_report",), partition=month)
+
+
 def materialize(
     root: DataRoot,
     assets: Sequence[str],
@@ -95,11 +121,12 @@ def _materialize(
     from pipelines.definitions import definitions_for  # noqa: PLC0415
 
     definitions = definitions_for(root, through=partition)
+    assets_and_checks = [*(definitions.assets or ()), *(definitions.asset_checks or ())]
     with dg.DagsterInstance.ephemeral(settings=_LOGGING) as instance:
         try:
             result = dg.materialize(
-                [*(definitions.assets or ()), *(definitions.asset_checks or ())],
-                selection=dg.AssetSelection.assets(*assets),
+                cast("list[dg.AssetsDefinition]", assets_and_checks),
+                selection=_selected(assets),
                 partition_key=None if partition is None else partition.isoformat(),
                 resources=definitions.resources,
                 instance=instance,
@@ -108,7 +135,17 @@ def _materialize(
         except dg.DagsterAssetCheckFailedError as error:
             raise ChecksFailed(_failed_checks(instance)) from error
         events = result.get_asset_materialization_events()
-    return {event.step_key or "": _facts(event) for event in events}
+    return {
+        str(event.asset_key and event.asset_key.to_user_string()): _facts(event) for event in events
+    }
+
+
+def _selected(assets: Sequence[str]) -> "dg.AssetSelection":
+    """The assets, with every check that stands before publication where they publish."""
+    import dagster as dg  # noqa: PLC0415
+
+    selected = dg.AssetSelection.assets(*assets)
+    return selected | dg.AssetSelection.all_asset_checks() if "warehouse" in assets else selected
 
 
 _SILENT = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -121,9 +158,10 @@ _LOGGING = {
 }
 
 
-def _facts(event: "dg.DagsterEvent") -> dict[str, object]:
-    metadata = event.step_materialization_data.materialization.metadata
-    return {name: getattr(value, "value", value) for name, value in metadata.items()}
+def _facts(event: "dg.DagsterEvent") -> tuple[str, dict[str, object]]:
+    made = event.step_materialization_data.materialization
+    values = {name: getattr(value, "value", value) for name, value in made.metadata.items()}
+    return made.asset_key.to_user_string(), values
 
 
 def _failed_checks(instance: "dg.DagsterInstance") -> list[FailedCheck]:

@@ -1,0 +1,198 @@
+"""What each command's answer looks like to a person: tables and lines, nothing worked out."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from pipelines.console import grouped, table
+from pipelines.paths import DataRoot
+
+if TYPE_CHECKING:
+    from pipelines.catalogs import Validation
+    from pipelines.check import CheckedAll
+    from pipelines.demo import Demo
+    from pipelines.drafts import DraftSummary
+    from pipelines.generate import Generated
+    from pipelines.new_root import Begun
+    from pipelines.status import Status
+
+Shown = Sequence[Table | str]
+Facts = Mapping[str, Mapping[str, object]]
+
+MOST_CHANGES = 20
+"""How many changed lines `status` lists if not asked for all."""
+
+
+def begun(made: "Begun") -> Shown:
+    """What `init` made."""
+    if not made.made:
+        return [f"{made.root} is a data root already; nothing was changed"]
+    return [
+        f"Begun in {made.root}:",
+        *(f"  {path.relative_to(made.root)}" for path in made.made),
+        f"Next: fairbill --root {made.root} demo, or land files and run",
+    ]
+
+
+def sample(root: DataRoot, made: "Generated") -> Shown:
+    """What `generate` landed."""
+    rows = [
+        ("customers", made.customers),
+        ("actions", made.actions),
+        ("events", made.events),
+        ("of which late", made.late_rows),
+        ("rows that repeat one", made.duplicates),
+        ("bad rows", made.bad_rows),
+        ("files", made.files),
+        ("first day", made.first_day),
+        ("last landing day", made.last_day),
+    ]
+    return [
+        table(f"Landed in {root.root / 'landing'}", ["what", ">how much"], rows),
+        f"Next: fairbill --root {root.root} run --through {made.last_day}",
+    ]
+
+
+def validation(found: "Validation") -> Shown:
+    """Every problem, then every warning."""
+    problems = [str(problem) for problem in found.problems]
+    warnings = [f"warning: {warning}" for warning in found.warnings]
+    return [*problems, *warnings] or ["The catalog and the actions are in order."]
+
+
+def run(facts: Facts, now: "Status") -> Shown:
+    """What each asset did, and the drafts that came of it."""
+    return [*steps(facts), *(drafts(now.drafts) if now.drafts else ()), *_changes(now, full=False)]
+
+
+def steps(facts: Facts) -> Shown:
+    """One row an asset: what went in and came out; below, what was wrong."""
+    rows = [
+        (
+            asset,
+            *(grouped(each.get(name)) for name in ("rows_in", "rows_out", "faults")),
+            _rest(each),
+        )
+        for asset, each in facts.items()
+    ]
+    problems = [str(each["problems"]) for each in facts.values() if each.get("problems")]
+    return [table("", ["asset", ">rows in", ">rows out", ">faults", "made"], rows), *problems]
+
+
+def drafts(summary: "DraftSummary") -> Shown:
+    """What would be posted, and under which hash."""
+    rows = [
+        ("through", summary.through),
+        ("invoices", grouped(summary.invoices)),
+        ("lines", grouped(summary.lines)),
+        *((f"total {code}", grouped(amount)) for code, amount in summary.totals.items()),
+        ("customers with faults", summary.faults),
+        ("customers on hold", summary.holds),
+        ("hash", summary.hash[:12]),
+    ]
+    return [table("Drafts", ["", ">"], rows)]
+
+
+def posting(facts: Facts) -> Shown:
+    """What was posted, and what was made of it."""
+    made = facts["books"]
+    rows = [
+        ("invoices", grouped(made["invoices"])),
+        ("numbers", f"{made['first_number']} to {made['last_number']}" if made["invoices"] else ""),
+        ("totals", made["totals"]),
+    ]
+    left_out = str(made["left_out"])
+    waiting = [f"Not posted:\n{left_out}"] if left_out else []
+    return [table(f"Posting {made['posting']}", ["", ">"], rows), *waiting, *steps(facts)]
+
+
+def publication(made: Mapping[str, object]) -> Shown:
+    """Whether a warehouse was published, and how to open it."""
+    word = "Published" if made["is_new"] else "Already published, nothing has changed"
+    return [f"{word}: {made['path']} (publication {made['publication']})"]
+
+
+def status(now: "Status", *, is_full: bool) -> Shown:
+    """Where a data root stands."""
+    landed, metered, posted = now.landed, now.metered, now.posted
+    rows = [
+        (
+            "landed",
+            f"{landed.files:,} files, {landed.rows:,} rows, seen through {landed.seen_through}",
+        ),
+        ("set aside whole", f"{landed.set_aside:,} files"),
+        ("metered", f"{metered.days:,} days, the last {metered.last_day}"),
+        ("posted", f"{posted.invoices:,} invoices in {posted.postings} postings"),
+        ("last number", posted.last_number),
+        *((f"posted {code}", grouped(amount)) for code, amount in posted.totals.items()),
+        ("outbox", f"{now.letters:,} documents"),
+        ("published", _published(now)),
+    ]
+    shown = [table(str(now.root), ["", "now"], rows)]
+    if now.drafts is None:
+        return [*shown, "No run has made drafts yet: fairbill run --through DATE"]
+    return [*shown, *drafts(now.drafts), *_changes(now, full=is_full)]
+
+
+def check_value(checked: "CheckedAll") -> dict[str, object]:
+    """What `check` found, for programs."""
+    return {
+        "passed": sum(not it.differences for it in checked.checked),
+        "failed": sum(bool(it.differences) for it in checked.checked),
+        "problems": list(checked.loaded.problems),
+        "scenarios": [
+            {"scenario": it.scenario.name, "differences": list(it.differences)}
+            for it in checked.checked
+        ],
+    }
+
+
+def check(checked: "CheckedAll") -> Shown:
+    """One line a scenario, and below it what differs."""
+    lines = [str(problem) for problem in checked.loaded.problems]
+    for it in checked.checked:
+        lines.append(f"{'FAIL' if it.differences else 'ok  '}  {it.scenario.name}")
+        lines += [f"      {line}" for text in it.differences for line in text.splitlines()]
+    failed = sum(bool(it.differences) for it in checked.checked)
+    lines.append(f"{len(checked.checked) - failed} passed, {failed} failed")
+    return lines
+
+
+def demo(made: "Demo") -> Shown:
+    """What the demo made, where it lies, and how to look further."""
+    rows = [(it.what, grouped(it.count), it.place) for it in made.made]
+    return [
+        table(f"Made in {made.seconds} s", ["what", ">how many", "where"], rows),
+        "Open the warehouse:",
+        f"  {made.query}",
+        f"One invoice with its working: fairbill --root {made.root} invoice {made.number}",
+    ]
+
+
+def _changes(now: "Status", *, full: bool) -> Shown:
+    if now.changes is None or now.changes.is_empty():
+        return ["The drafts are those of the run before."] if now.drafts else []
+    columns = ["change", "billing_day", "customer_id", "line_type", "code", "why"]
+    rows = now.changes.select(columns).rows()
+    shown = rows if full else rows[:MOST_CHANGES]
+    more = len(rows) - len(shown)
+    rest = [f"and {more:,} more: fairbill status --changes"] if more else []
+    title = f"{len(rows):,} lines differ from the drafts before"
+    return [table(title, [name.replace("_", " ") for name in columns], shown), *rest]
+
+
+def _published(now: "Status") -> str:
+    if now.published is None:
+        return "never"
+    state = "current" if now.is_current else "older than what is drafted or posted"
+    return f"publication {now.published.publication}, {state}"
+
+
+def _rest(each: Mapping[str, object]) -> str:
+    """What an asset says of itself beyond counts, in short."""
+    left = {"rows_in", "rows_out", "faults", "problems", "preview", "tables", "hash", "left_out"}
+    said = ((name.replace("_", " "), value) for name, value in each.items() if name not in left)
+    return ", ".join(
+        f"{name} {grouped(value)}" for name, value in said if value not in ("", 0, None)
+    )

@@ -1,0 +1,124 @@
+"""Where a data root stands: what is landed, metered, drafted, posted and published.
+
+Only reads. What no run has looked at yet is not counted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+
+from pipelines.books import Books, read_books
+from pipelines.datasets import current_files
+from pipelines.drafts import DraftSummary, NoDrafts, diff_of_last_run, read_summary, totals_of
+from pipelines.landing import read_register
+from pipelines.outbox import read_letters
+from pipelines.paths import DataRoot
+from pipelines.warehouse import Publication, published
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Usage files in the register. set_aside: files that are not used at all."""
+
+    files: int
+    rows: int
+    set_aside: int
+    first_day: date | None
+    last_day: date | None
+    seen_through: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """Landing days that are metered."""
+
+    days: int
+    last_day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class PostedSoFar:
+    """What is in the books. totals: by currency, major units."""
+
+    postings: int
+    invoices: int
+    last_number: str | None
+    last_posted_on: date | None
+    totals: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a data root stands.
+
+    drafts:     None where no run has made any. changes: lines that differ from the drafts
+                of the run before, as `diff_drafts` gives them.
+    to_post:    drafts that are not in the books yet.
+    is_current: whether the published warehouse has the drafts and postings of now.
+    """
+
+    root: Path
+    landed: Landed
+    metered: Metered
+    drafts: DraftSummary | None
+    changes: pl.DataFrame | None
+    posted: PostedSoFar
+    letters: int
+    published: Publication | None
+    is_current: bool
+
+
+def status_of(root: DataRoot) -> Status:
+    """Where the root stands. raises: DamagedBooks, DamagedRegister, DamagedDrafts."""
+    books, publication = read_books(root), published(root)
+    try:
+        drafts: DraftSummary | None = read_summary(root)
+        changes: pl.DataFrame | None = diff_of_last_run(root, booked=books.invoice_ids)
+    except NoDrafts:
+        drafts, changes = None, None
+    return Status(
+        root=root.root,
+        landed=_landed(root),
+        metered=_metered(root),
+        drafts=drafts,
+        changes=changes,
+        posted=_posted(books),
+        letters=len(read_letters(root)),
+        published=publication,
+        is_current=publication is not None
+        and publication.posting == len(books.postings)
+        and publication.draft_hash == (drafts and drafts.hash),
+    )
+
+
+def _landed(root: DataRoot) -> Landed:
+    register = read_register(root)
+    days = [file.landing_day for file in register.files]
+    return Landed(
+        files=len(register.files),
+        rows=sum(file.rows or 0 for file in register.files),
+        set_aside=sum(not file.is_used for file in register.files),
+        first_day=min(days, default=None),
+        last_day=max(days, default=None),
+        seen_through=register.seen_through,
+    )
+
+
+def _metered(root: DataRoot) -> Metered:
+    days = [partition.partition("=")[2] for partition in current_files(root, "usage_receipts")]
+    return Metered(len(days), date.fromisoformat(max(days)) if days else None)
+
+
+def _posted(books: Books) -> PostedSoFar:
+    last = books.postings[-1] if books.postings else None
+    return PostedSoFar(
+        postings=len(books.postings),
+        invoices=len(books.invoices),
+        last_number=last.last_number if last else None,
+        last_posted_on=last.posted_on if last else None,
+        totals=totals_of(it.invoice for it in books.invoices),
+    )
