@@ -288,13 +288,12 @@ def write_posting(root: DataRoot, posting: Posting) -> Path:
 
 def inputs_of(root: DataRoot) -> Inputs:
     """The hashes of all that invoices are a function of, as it lies there now. Rule PST-3."""
+    registers = root.register.parent.glob("*.jsonl")
     files = {
         path.relative_to(root.root).as_posix(): sha256_of(path)
-        for path in sorted(root.catalog.glob("**/*"))
-        if path.is_file()
+        for path in (*root.catalog.glob("**/*"), *registers)
+        if path.is_file() and not path.name.startswith(".")
     }
-    if root.register.is_file():
-        files["landing/register.jsonl"] = sha256_of(root.register)
     for folder in (root.actions_landing, root.mappings):
         files[folder.relative_to(root.root).as_posix()] = _folder_hash(folder, "**/*")
     sources = _folder_hash(PACKAGE_ROOT, "billing_core/**/*.py", "sql/[su]*/**/*.sql")

@@ -24,7 +24,13 @@ TABLES = (
 )
 """Relations that are copied into the database: what an analyst starts from."""
 
-VIEWS = ("usage_daily", "usage_snapshots", "usage_snapshot_tokens", "set_aside")
+VIEWS = (
+    "usage_daily",
+    "usage_snapshots",
+    "usage_snapshot_tokens",
+    "usage_conflicts",
+    "set_aside",
+)
 """Relations that are views on the exact Parquet files: what is large."""
 
 KEYED = (*TABLES, "usage_snapshots", "usage_snapshot_tokens")

@@ -41,9 +41,11 @@ from pipelines.frames import Schema, table
 from pipelines.marts import Mart, mart
 from pipelines.outbox import OUTBOX, outbox_frame, outbox_path
 from pipelines.paths import DataRoot, sql_text
+from pipelines.set_aside import ACTIONS_SET_ASIDE
 from pipelines.standing import STANDING
 from pipelines.usage_frames import (
     SET_ASIDE,
+    USAGE_CONFLICTS,
     USAGE_DAILY,
     USAGE_SET_ASIDE,
     USAGE_SNAPSHOT_TOKENS,
@@ -61,14 +63,16 @@ GRACE_SECONDS = 3600.0
 BOOKED = {f"booked_{name}": name for name in FILES}
 """Logical table -> file of a posting."""
 
-METERED: Mapping[str, Schema] = {
+LANDED: Mapping[str, Schema] = {
     "usage_daily": USAGE_DAILY,
     "usage_snapshots": USAGE_SNAPSHOTS,
     "usage_snapshot_tokens": USAGE_SNAPSHOT_TOKENS,
+    "usage_conflicts": USAGE_CONFLICTS,
     "set_aside": SET_ASIDE,
     "usage_set_aside": USAGE_SET_ASIDE,
+    "actions_set_aside": ACTIONS_SET_ASIDE,
 }
-"""Datasets of usage, by name, with the columns that they have even when nothing landed."""
+"""Datasets of what landed, by name, with the columns that they have even when nothing did."""
 
 
 class BooksAreOlder(BillingError):
@@ -219,7 +223,7 @@ def sources_of(root: DataRoot) -> tuple[Source, ...]:
             schema,
             tuple((name, part, path) for part, path in current_files(root, name).items()),
         )
-        for name, schema in {**STANDING, **METERED}.items()
+        for name, schema in {**STANDING, **LANDED}.items()
     )
     letters = Source("outbox", OUTBOX, rows=outbox_frame(root))
     return tuple(sorted((*booked, *drafted, *others, letters), key=lambda source: source.name))

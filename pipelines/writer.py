@@ -86,10 +86,11 @@ def sweep_orphans(root: DataRoot) -> list[Path]:
     Complete files are never touched; of the books only a posting that was not renamed,
     which is none.
     """
+    folders = (root.register.parent, root.catalog, root.customers, root.outbox)
     orphans = [
         *root.warehouse.glob("**/.*.tmp"),
         *root.warehouse.glob(".warehouse.*.duckdb*"),
-        *root.outbox.glob(".*.tmp"),
+        *(path for folder in folders for path in folder.glob(".*.tmp")),
         *root.books.glob(".tmp-*"),
     ]
     for orphan in orphans:

@@ -1,26 +1,26 @@
--- what:    what was received and is not counted, with reason and cure: single
---          rows that cannot be used, and usage that no plan takes
+-- what:    what was received and is not taken, with reason and cure: rows of
+--          usage files, usage that no plan takes, actions
 -- grain:   one row per (kind, path, row_number, reason, customer_id, feature,
 --          event_day, source, event_id)
 -- units:   quantity in event units; instants in UTC
--- from:    set_aside, usage_set_aside
+-- from:    set_aside, usage_set_aside, actions_set_aside
 -- read by: analysts
 -- rules:   USE-1, USE-2, USE-5, USE-9, USE-11
 -- columns:
---   kind: row, of a landed file; usage, of a customer, feature and day
---   reason: why it is not counted
---   path: the landed file, of kind row
+--   kind: row, of a usage file; usage, of a customer, feature and day; action
+--   reason: why it is not taken; of actions the code of the problem
+--   path: the landed file, of kinds row and action
 --   row_number: row in the file, from 1; null where it is the whole file
 --   source: source of the event, of kind row
 --   event_id: id of the event, of kind row
 --   customer_id: customer as it stands on the event
 --   feature: feature as it stands on the event
 --   model: AI model as it stands on the event
---   what: what is wrong, of kind row
---   mend: how to mend it, of kind row
---   events: number of events
+--   what: what is wrong, of kinds row and action
+--   mend: how to mend it, of kinds row and action
+--   events: number of events; null for actions
 --   quantity: sum of their values, of kind usage
---   landing_day: UTC date on which a run first saw the file, of kind row
+--   landing_day: UTC date on which a run first saw the file; null for usage
 --   event_day: UTC date of the events
 --   occurred_at: instant of the event, of kind row
 with
@@ -53,6 +53,16 @@ kept as (
         quantity,
         event_day,
     from usage_set_aside
+    union all by name
+    select
+        'action' as kind,
+        reason,
+        path,
+        row_number,
+        what,
+        mend,
+        landing_day,
+    from actions_set_aside
 )
 
 select

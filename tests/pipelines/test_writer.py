@@ -123,6 +123,9 @@ def test_orphans_are_swept_and_nothing_else(root: DataRoot) -> None:
         root.warehouse / ".warehouse.run.duckdb.wal",
         root.books / ".tmp-1" / "invoices.parquet",
         root.outbox / ".2c.tmp",
+        root.register.parent / ".3d.tmp",
+        root.catalog / ".4e.tmp",
+        root.customers / ".5f.tmp",
     ]
     kept = [
         root.dataset("usage_daily") / "landing_day=2026-04-01" / "0001-0123456789abcdef.parquet",

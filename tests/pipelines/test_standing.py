@@ -1,0 +1,67 @@
+"""Where customers stand, as tables that analysts read."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from billing_core.money import Money
+from billing_core.state import Customer, CustomerState, InvoiceRecord, Status, Subscription
+from billing_core.terms import Terms
+from pipelines import standing
+from pipelines.datasets import current_files
+from pipelines.paths import DataRoot
+from tests.pipelines import samples
+
+PRO = Terms("pro", "Pro", "metered", "monthly", samples.USD, Decimal("99.00"), features=())
+
+
+def state(customer: str) -> CustomerState:
+    invoice = samples.initial(customer)
+    record = InvoiceRecord(
+        invoice.id,
+        invoice.type,
+        invoice.billing_day,
+        total=invoice.total,
+        paid=Money(1000, samples.USD),
+        credited=Money(0, samples.USD),
+    )
+    subscription = Subscription(
+        f"{customer}:1", Status.ACTIVE, PRO, samples.APRIL.start, period=samples.APRIL
+    )
+    return CustomerState(customer, Customer(customer, "NL"), subscription, invoices=(record,))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    return DataRoot(tmp_path)
+
+
+def read(root: DataRoot, name: str) -> list[dict[str, object]]:
+    return pl.read_parquet(current_files(root, name)["all"]).to_dicts()
+
+
+def test_each_customer_has_his_rows(root: DataRoot) -> None:
+    standing.write_standing(root, [state("b"), state("a")])
+    assert [row["customer_id"] for row in read(root, "customers")] == ["a", "b"]
+    first, _ = read(root, "subscriptions")
+    assert (first["status"], first["plan"], first["plan_price"]) == ("active", "pro", Decimal(99))
+    assert (first["period_start"], first["window_start"]) == (date(2026, 4, 1), None)
+    balance, _ = read(root, "invoice_balances")
+    assert (balance["unpaid_minor"], balance["unpaid"]) == (9900 + 2079 - 1000, Decimal("109.79"))
+
+
+def test_who_was_never_created_has_no_rows(root: DataRoot) -> None:
+    nobody = CustomerState("a")
+    standing.write_standing(root, [nobody, replace(state("b"), subscription=None)])
+    assert [row["customer_id"] for row in read(root, "customers")] == ["b"]
+    assert read(root, "subscriptions") == []
+
+
+def test_without_customers_the_columns_are_there(root: DataRoot) -> None:
+    standing.write_standing(root, [])
+    for name, schema in standing.STANDING.items():
+        assert dict(pl.read_parquet_schema(current_files(root, name)["all"])) == schema
