@@ -22,6 +22,9 @@ from reports.pdf import render_invoice, renderer
 WAITING_PER_WORKER = 4
 """Views handed out ahead of the results, so that no worker waits and memory stays small."""
 
+LEAST_PER_WORKER = 6
+"""A process takes as long to start as it takes to render about so many invoices."""
+
 
 class WorkerDied(BillingError):
     """A process that renders was ended from outside."""
@@ -72,13 +75,14 @@ class RenderFault:
 def render_all(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Rendered | RenderFault]:
     """The PDFs of many invoices, one result a job, in the order of the jobs.
 
-    takes:  workers, processes; None for one a core; with one the work is done here.
+    takes:  workers, processes; None for one a core. Where one is enough, or there are too
+            few invoices to be worth a start, the work is done here.
     yields: as soon as a result and those before it are there: the caller shows progress.
     raises: SlowFonts, WorkerDied; OSError where a file cannot be written.
     """
     renderer()
     missing = sum(not job.path.exists() for job in jobs)
-    count = min(workers or len(os.sched_getaffinity(0)), missing)
+    count = min(workers or len(os.sched_getaffinity(0)), missing // LEAST_PER_WORKER)
     if count <= 1:
         yield from map(render_one, jobs)
         return
