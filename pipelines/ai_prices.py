@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import pairwise
 from typing import Final, Literal
 
 from genai_prices import data
@@ -207,19 +208,16 @@ def _package_model(model: str) -> ModelInfo:
 
 def _tiers(model: str, valid_from: datetime, price: ModelPrice) -> Iterator[AiPrice]:
     """One row a size of request: crossing a tier prices all tokens of the request at it."""
-    values = [
-        getattr(price, f"{name}_mtok", None) for name in ("input", "output")
-    ] + [getattr(price, f"{name}_mtok", None) for name in ("cache_read", "cache_write")]  # fmt: skip
+    values = [getattr(price, f"{name}_mtok", None) for name in CLASSES]
     if values[0] is None and values[1] is None:
         raise UnknownPackageModel(model=model, why="it is not priced by tokens")
     starts = sorted(
         {tier.start for value in values if isinstance(value, TieredPrices) for tier in value.tiers}
     )
     bounds = [-1, *starts, MOST_TOKENS]
-    for above, up_to in zip(bounds, bounds[1:], strict=False):
+    for above, up_to in pairwise(bounds):
         prices = _rounded([_at_size(value, above) for value in values])
-        source = f"{GENAI_PRICES}"
-        yield AiPrice(0, model, valid_from, NO_END, above, up_to, prices, source)
+        yield AiPrice(0, model, valid_from, NO_END, above, up_to, prices, GENAI_PRICES)
 
 
 def _at_size(value: Decimal | TieredPrices | None, above: int) -> Decimal:

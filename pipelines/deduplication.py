@@ -24,13 +24,15 @@ _MOST_BITS = 27
 class DayDigests:
     """The usable rows of one landing day: its day number, and for each row its digests.
 
-    received: microseconds; rows are in order of file and row.
+    received: microseconds. Rows are in order of identity, file and row.
     """
 
     day: int
     identities: Digests
     contents: Digests
     received: Whole
+    file_numbers: npt.NDArray[np.int32]
+    row_numbers: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,7 @@ def _settled(
     place = np.concatenate([np.full(len(known[0]), -1), *places])
     order = np.lexsort((place, content, received, number, identity))
     first = _first_of_each(identity[order], number[order], dedupe_days)
-    return [
-        _of_day(day.day, place[order], number[order], content[order], first) for day in days
-    ]
+    return [_of_day(day.day, place[order], number[order], content[order], first) for day in days]
 
 
 def _first_of_each(identity: Digests, number: Whole, dedupe_days: int) -> Places:

@@ -5,7 +5,7 @@ every other file through the SQL of its mapping. Both give the same columns to t
 digests and the same checks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -25,6 +25,8 @@ from pipelines.paths import sql_text
 from pipelines.usage_frames import FeatureDefinition
 
 CHUNK_ROWS = 1 << 17
+MOST_TOKENS = 10**12
+LATEST = 2**62
 _LOW_VARIETY = ["source", "customer_id", "feature", "model"]
 
 _DECIMAL = pa.decimal128(38, 9)
@@ -72,9 +74,9 @@ class ScannedFile:
     """What a look at every row of a file gave.
 
     landed:     rows that passed the mapping's filter.
-    row_numbers, identities, contents, received: of the usable rows, in order of row.
+    row_numbers, identities, contents, received: of the usable rows, by (identity, row).
+    first_at, last_at: the earliest and the latest instant of a usable row, microseconds.
     unusable:   the others, with reasons; retracting: the usable rows that retract an event.
-    models:     every text that names a model on a usable row.
     """
 
     landed: int
@@ -84,6 +86,16 @@ class ScannedFile:
     received: npt.NDArray[np.int64]
     unusable: pl.DataFrame
     retracting: pl.DataFrame
+    first_at: int
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Every text that names a priced model, and from when on it has a price. Rule AI-3."""
+
+    table: pa.Table
+    priced_from: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,8 @@ class _Chunk:
     unusable: pl.DataFrame
     retracting: pl.DataFrame
     landed: int
+    first_at: int
+    last_at: int
 
 
 def scan_file(
@@ -104,31 +118,41 @@ def scan_file(
     *,
     landing_day: date,
     features: Sequence[FeatureDefinition],
+    known: References,
 ) -> ScannedFile:
-    """Read a file once. The connection has the relation `known_references`.
+    """Read a file once.
 
     raises: duckdb.Error, pa.ArrowException or OSError where the file is damaged inside.
     """
     batches = canonical_batches(path, query, features)
     if batches is None:
         batches = query_batches(connection, query, landing_day=landing_day, features=features)
-    return scan(connection, batches, landing_day=landing_day)
+    return scan(connection, batches, landing_day=landing_day, known=known)
 
 
 def scan(
-    connection: duckdb.DuckDBPyConnection, batches: Iterator[pa.RecordBatch], *, landing_day: date
+    connection: duckdb.DuckDBPyConnection,
+    batches: Iterator[pa.RecordBatch],
+    *,
+    landing_day: date,
+    known: References,
 ) -> ScannedFile:
     """Digests and unusable rows of batches that have the columns of `landed_rows`."""
     end_of_day = ((landing_day - _EPOCH).days + 1) * _MICROSECONDS_A_DAY
-    chunks = [_chunk(connection, batch, end_of_day) for batch in batches]
+    connection.register("known_references", known.table)
+    chunks = [_chunk(connection, batch, end_of_day, known.priced_from) for batch in batches]
+    identities = _joined([chunk.identities for chunk in chunks], np.uint64)
+    order = np.argsort(identities, kind="stable")
     return ScannedFile(
         landed=sum(chunk.landed for chunk in chunks),
-        row_numbers=_joined([chunk.row_numbers for chunk in chunks], np.int32),
-        identities=_joined([chunk.identities for chunk in chunks], np.uint64),
-        contents=_joined([chunk.contents for chunk in chunks], np.uint64),
-        received=_joined([chunk.received for chunk in chunks], np.int64),
+        row_numbers=_joined([chunk.row_numbers for chunk in chunks], np.int32)[order],
+        identities=identities[order],
+        contents=_joined([chunk.contents for chunk in chunks], np.uint64)[order],
+        received=_joined([chunk.received for chunk in chunks], np.int64)[order],
         unusable=pl.concat([pl.DataFrame(schema=UNUSABLE), *(c.unusable for c in chunks)]),
         retracting=pl.concat([pl.DataFrame(schema=RETRACTING), *(c.retracting for c in chunks)]),
+        first_at=min((chunk.first_at for chunk in chunks), default=LATEST),
+        last_at=max((chunk.last_at for chunk in chunks), default=-LATEST),
     )
 
 
@@ -195,10 +219,15 @@ def _filled(column: pa.Array, value: str | Decimal) -> pa.Array:
 
 
 def _chunk(
-    connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch, end_of_day: int
+    connection: duckdb.DuckDBPyConnection,
+    batch: pa.RecordBatch,
+    end_of_day: int,
+    priced_from: Mapping[str, int],
 ) -> _Chunk:
-    unusable = _unusable(connection, batch)
     landed = len(batch)
+    unusable = pl.DataFrame(schema=UNUSABLE)
+    if not is_plainly_usable(batch, priced_from):
+        unusable = _unusable(connection, batch)
     if len(unusable):
         numbers = batch.column("row_number").to_numpy()
         batch = batch.filter(pa.array(~np.isin(numbers, unusable["row_number"].to_numpy())))
@@ -206,6 +235,7 @@ def _chunk(
     received = batch.column("received_at").cast(pa.int64())
     if received.null_count:
         received = pc.fill_null(received, end_of_day)
+    occurred = batch.column("occurred_at").drop_null().cast(pa.int64()).to_numpy()
     return _Chunk(
         row_numbers=batch.column("row_number").to_numpy().astype(np.int32),
         identities=identities,
@@ -214,7 +244,64 @@ def _chunk(
         unusable=unusable,
         retracting=_retracting(batch),
         landed=landed,
+        first_at=int(occurred.min(initial=LATEST)),
+        last_at=int(occurred.max(initial=-LATEST)),
     )
+
+
+def is_plainly_usable(batch: pa.RecordBatch, priced_from: Mapping[str, int]) -> bool:
+    """Whether it shows at once that every row can be counted, so that none has to be looked at.
+
+    May say no of good rows, never yes of a bad one: what decides is `unusable_rows`.
+    """
+    complete = ("event_id", "customer_id", "feature", "occurred_at", "value")
+    if any(batch.column(name).null_count for name in complete):
+        return False
+    absent = ("unreadable", "retracts")
+    if any(batch.column(name).null_count < len(batch) for name in absent):
+        return False
+    if pc.any(batch.column("is_property_missing")).as_py() or len(batch) == 0:
+        return False
+    if pc.min(pc.binary_length(batch.column("event_id"))).as_py() == 0:
+        return False
+    return (
+        _is_small(batch.column("value"))
+        and _is_small(batch.column("amount"))
+        and _are_tokens_whole(batch)
+        and _are_models_priced(batch, priced_from)
+    )
+
+
+def _is_small(column: pa.Array) -> bool:
+    """Whether every decimal fits into 64 bits: then it is far inside its range."""
+    if column.null_count == len(column):
+        return True
+    words = np.frombuffer(column.buffers()[1], "<i8", 2 * len(column), column.offset * 16)
+    return bool(np.array_equal(words[1::2], words[0::2] >> 63))
+
+
+def _are_tokens_whole(batch: pa.RecordBatch) -> bool:
+    """Whether a row has a model if and only if it has tokens, and all counts are in range."""
+    has_model = batch.column("model").is_valid()
+    for name in ("input_tokens", "output_tokens"):
+        if not batch.column(name).is_valid().equals(has_model):
+            return False
+    for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"):
+        column = batch.column(name)
+        if column.null_count < len(column):
+            bounds = pc.min_max(column).as_py()
+            if bounds["min"] < 0 or bounds["max"] > MOST_TOKENS:
+                return False
+    return True
+
+
+def _are_models_priced(batch: pa.RecordBatch, priced_from: Mapping[str, int]) -> bool:
+    column = batch.column("model")
+    if column.null_count == len(column):
+        return True
+    first_at = pc.min(batch.column("occurred_at")).cast(pa.int64()).as_py()
+    models = pc.unique(column).drop_null().to_pylist()
+    return all(priced_from.get(model, LATEST) <= first_at for model in models)
 
 
 def _unusable(connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch) -> pl.DataFrame:

@@ -138,7 +138,9 @@ def register_new_files(
     if fresh or seen != before.seen_through:
         _append(root, fresh, seen)
     problems += [
-        Problem("LAND-06", f"landing/usage/{file.path}", "(whole)", file.what or "", file.mend or "")
+        Problem(
+            "LAND-06", f"landing/usage/{file.path}", "(whole)", file.what or "", file.mend or ""
+        )
         for file in fresh
         if not file.is_used
     ]
@@ -163,7 +165,7 @@ def changed_problem(root: DataRoot, file: LandedFile) -> Problem | None:
     )
 
 
-def mapping_of(root: DataRoot, source: str) -> UsageMapping | None | tuple[Problem, ...]:
+def mapping_of(root: DataRoot, source: str) -> UsageMapping | tuple[Problem, ...] | None:
     """The mapping of a source; None where it has none."""
     path = root.mappings / f"{source}.yaml"
     if not source or not path.exists():
@@ -192,9 +194,11 @@ def file_query(
     )
     if isinstance(query, LandedQuery):
         return query
-    return Problem(
-        "LAND-06", f"landing/usage/{file.path}", "(whole)", query.what, query.mend
-    )
+    return _problem_of(file, query.what, query.mend)
+
+
+def _problem_of(file: LandedFile, what: str, mend: str) -> Problem:
+    return Problem("LAND-06", f"landing/usage/{file.path}", "(whole)", what, mend)
 
 
 def _look(root: DataRoot, through: date) -> tuple[list[_Found], list[Problem]]:

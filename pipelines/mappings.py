@@ -489,5 +489,3 @@ def _path(key: str) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-

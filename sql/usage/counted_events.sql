@@ -1,9 +1,10 @@
--- what:    the events that count on a landing day, each with the price of its tokens
+-- what:    the events that count on a landing day, each with its model, and with its price
+--          where the day has several for the model
 -- grain:   one row an event (events = 1), or one that a retraction takes back (-1)
--- units:   event units; whole tokens; token costs in rate units (0.0001)
--- from:    landed_rows, excluded_rows, reversed_events, model_prices
--- read by: usage_daily, usage_margins, usage_states, usage_edges
--- rules:   USE-2, USE-9, AI-1, AI-2, AI-7
+-- units:   event units; whole tokens
+-- from:    landed_rows, excluded_rows, reversed_events, varying_prices
+-- read by: usage_daily, usage_states, priced_events
+-- rules:   USE-2, USE-9, AI-2, AI-3
 with
 
 landed as (
@@ -38,7 +39,8 @@ excluded as (
     from excluded_rows
 ),
 
-prices as (
+-- Prices that depend on the instant or the size of the request, or on a bare name.
+varying as (
     select
         reference,
         model,
@@ -47,12 +49,7 @@ prices as (
         valid_to,
         tokens_above,
         tokens_up_to,
-        input_price,
-        output_price,
-        cache_read_price,
-        cache_write_price,
-        is_per_event,
-    from model_prices
+    from varying_prices
 ),
 
 -- An event that lies more than five minutes after its arrival counts from its own day on.
@@ -124,8 +121,8 @@ select
     counted.dimension_1,
     counted.dimension_2,
     counted.property,
-    prices.model,
-    prices.price_id,
+    coalesce(varying.model, counted.model) as model,
+    varying.price_id as varying_price_id,
     counted.is_negative,
     counted.events,
     counted.value,
@@ -134,66 +131,20 @@ select
     counted.output_tokens,
     counted.cache_read_tokens,
     counted.cache_write_tokens,
-    case
-        when prices.is_per_event
-            then
-                counted.events * (
-                    (
-                        abs(counted.input_tokens) * prices.input_price
-                        + 99999999999999
-                    ) // 100000000000000
-                )
-        else 0
-    end as input_units,
-    case
-        when prices.is_per_event
-            then
-                counted.events * (
-                    (
-                        abs(counted.output_tokens) * prices.output_price
-                        + 99999999999999
-                    ) // 100000000000000
-                )
-        else 0
-    end as output_units,
-    case
-        when prices.is_per_event
-            then
-                counted.events * (
-                    (
-                        abs(counted.cache_read_tokens)
-                        * prices.cache_read_price
-                        + 99999999999999
-                    ) // 100000000000000
-                )
-        else 0
-    end as cache_read_units,
-    case
-        when prices.is_per_event
-            then
-                counted.events * (
-                    (
-                        abs(counted.cache_write_tokens)
-                        * prices.cache_write_price
-                        + 99999999999999
-                    ) // 100000000000000
-                )
-        else 0
-    end as cache_write_units,
     counted.occurred_at,
 from counted
-left join prices
+left join varying
     on
-        counted.model = prices.reference
-        and counted.occurred_at >= prices.valid_from
-        and counted.occurred_at < prices.valid_to
+        counted.model = varying.reference
+        and counted.occurred_at >= varying.valid_from
+        and counted.occurred_at < varying.valid_to
         and abs(
             counted.input_tokens
             + counted.cache_read_tokens
             + counted.cache_write_tokens
-        ) > prices.tokens_above
+        ) > varying.tokens_above
         and abs(
             counted.input_tokens
             + counted.cache_read_tokens
             + counted.cache_write_tokens
-        ) <= prices.tokens_up_to
+        ) <= varying.tokens_up_to

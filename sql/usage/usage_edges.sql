@@ -1,7 +1,7 @@
 -- what:    the single events of the days inside which some customer's window starts or ends
 -- grain:   one row an event (events = 1), or one that a retraction takes back (-1)
 -- units:   event units; whole tokens; token costs in rate units (0.0001)
--- from:    counted_events, wanted_days
+-- from:    priced_events, wanted_days
 -- read by: snapshots, checks
 -- rules:   USE-3, CNV-9
 with
@@ -33,7 +33,7 @@ events as (
         cache_read_units,
         cache_write_units,
         occurred_at,
-    from counted_events
+    from priced_events
 ),
 
 days as (

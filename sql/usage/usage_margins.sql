@@ -2,7 +2,7 @@
 -- grain:   landing_day, counts_from, event_day, customer_id, feature, model, price_id,
 --          margin_bp
 -- units:   rate units (0.0001)
--- from:    counted_events, margins
+-- from:    priced_events, margins
 -- read by: snapshots
 -- rules:   AI-1, AI-5, AI-7
 with
@@ -20,8 +20,8 @@ events as (
         abs(
             input_units + output_units + cache_read_units + cache_write_units
         ) as subtotal_units,
-    from counted_events
-    where model is not null
+    from priced_events
+    where is_per_event
 ),
 
 rates as (
