@@ -8,8 +8,10 @@ import duckdb
 import polars as pl
 import pytest
 
+from pipelines.catalogs import load_catalogs, validate
 from pipelines.datasets import sha256_of
-from pipelines.generate import Generated, LandingDiffers, generate
+from pipelines.generate import FEATURES, Generated, LandingDiffers, generate
+from pipelines.new_root import begin
 from pipelines.paths import DataRoot
 
 START = date(2026, 1, 1)
@@ -163,6 +165,14 @@ def test_nobody_uses_anything_before_paying_or_after_leaving(
     for customer, first, last in spans.iter_rows():
         assert first >= datetime.fromisoformat(paid[customer])
         assert last < datetime.fromisoformat(left.get(customer, "2026-03-01T00:00:00Z"))
+
+
+def test_the_sample_fits_the_example_catalog(tmp_path: Path) -> None:
+    begin(DataRoot(tmp_path))
+    sample(tmp_path, months=1, events=500)
+    assert validate(DataRoot(tmp_path)).problems == ()
+    (version,) = load_catalogs(DataRoot(tmp_path)).versions
+    assert set(FEATURES) < set(version.catalog.features)
 
 
 def test_the_stories_are_all_there(made: tuple[Path, Generated]) -> None:
