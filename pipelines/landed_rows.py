@@ -181,7 +181,10 @@ def query_batches(
 ) -> Iterator[pa.RecordBatch]:
     """The rows of any file, through its SQL."""
     text = rows_sql(query, file_number=0, landing_day=landing_day, features=features)
-    yield from connection.sql(text).to_arrow_reader(CHUNK_ROWS)
+    # a connection of its own: the checks of a chunk are put to the first while this one is read
+    with connection.cursor() as reading:
+        reading.execute("set TimeZone = 'UTC'")
+        yield from reading.sql(text).to_arrow_reader(CHUNK_ROWS)
 
 
 def _canonical_batches(
