@@ -76,6 +76,8 @@ def bill_posted_at_cutoff(
         if partial.folded is None:
             return partial
         setting = with_booked(setting, _posted_by(partial.folded.invoices, before))
+        through = max((setting.booked_through, *_settled_by(partial.folded, before)))
+        setting = replace(setting, booked_through=through)
         windows.extend(partial.windows)
     whole = bill(customer_id, actions, setting, until=until)
     return replace(whole, windows=(*windows, *whole.windows))
@@ -123,4 +125,19 @@ def _posted_by(invoices: Iterable[Invoice], day: date) -> list[Invoice]:
         invoice
         for invoice in invoices
         if invoice.is_postable and (invoice.cutoff_on or invoice.made_at.date()) <= day
+    ]
+
+
+def _settled_by(folded: Folded, day: date) -> list[date]:
+    """The ends of windows that were settled by a day, and that another window follows.
+
+    A month that makes no invoice is settled as well: what comes later is late.
+    """
+    running = None if folded.state.subscription is None else folded.state.subscription.window
+    starts = {closed.key.start_at for closed in folded.windows}
+    starts |= set() if running is None else {running.start_at}
+    return [
+        closed.window.end
+        for closed in folded.windows
+        if closed.key.cutoff_on <= day and closed.key.end_at in starts
     ]

@@ -18,7 +18,15 @@ from billing_core.cycle import (
     waived,
 )
 from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType
-from billing_core.issuing import Cause, at_most, day_of, is_booked, issue, issue_credit_note
+from billing_core.issuing import (
+    Cause,
+    at_most,
+    day_of,
+    is_booked,
+    issue,
+    issue_credit_note,
+    without_record,
+)
 from billing_core.money import Money
 from billing_core.period import Period
 from billing_core.rating import RatedWindow
@@ -140,7 +148,7 @@ def _cancel_now(
         if final.lines:
             made, closed = (*made, final), replace(closed, invoice_id=final.id)
         else:
-            state = _without_record(state, final.id)
+            state = without_record(state, final)
     return Step(replace(state, subscription=ended), invoices=made, windows=(closed,))
 
 
@@ -158,10 +166,6 @@ def _closed_now(
 
 def _record(state: CustomerState, name: str | None) -> InvoiceRecord | None:
     return next((record for record in state.invoices if record.id == name), None)
-
-
-def _without_record(state: CustomerState, name: str) -> CustomerState:
-    return replace(state, invoices=tuple(item for item in state.invoices if item.id != name))
 
 
 def _note_on(

@@ -19,7 +19,9 @@ from billing_core.issuing import (
     issue_credit_note,
     late,
     net,
+    without_record,
 )
+from billing_core.late_usage import booked_cutoff, invoice_of, without_more
 from billing_core.money import Money
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.rating import RatedWindow, rate_window
@@ -93,9 +95,10 @@ def close_window(
     Of a posted window within the lookback, the usage known now: the difference is late usage.
     """
     terms, policies = subscription.terms, setting.policies_at(window.end_at)
+    is_settled = window.end <= setting.booked_through
     cutoff = setting.cutoff_on(window.end_at)
-    if window.end <= setting.booked_through:
-        cutoff = _booked_cutoff(window, setting)
+    if is_settled:
+        cutoff = booked_cutoff(window, setting)
     key = WindowKey(state.customer_id, window.start_at, window.end_at, cutoff)
     rated = rate_window(
         terms,
@@ -103,6 +106,8 @@ def close_window(
         service_days(window),
         per_event=policies.token_cost_rounding == "per_event",
     )
+    if is_settled and (policies.late_usage == "waive" or not policies.late_usage_windows):
+        rated = without_more(rated, invoice_of(window, setting))
     return Settled(rated, ClosedWindow(key, window, terms, rated.usage))
 
 
@@ -173,17 +178,6 @@ def pending_true_ups(
 def waived(usage: Sequence[UsedFeature]) -> tuple[UsedFeature, ...]:
     """The same usage with what would have been billed waived. Rules PAY-3, CAT-9."""
     return tuple(replace(item, waived=item.billed, billed=Fraction(0)) for item in usage)
-
-
-def _booked_cutoff(window: Window, setting: Setting) -> date:
-    policies = setting.policies_at(window.end_at)
-    lookback = timedelta(days=31 * policies.late_usage_windows)
-    booked = [item for item in setting.booked.values() if item.window == window]
-    own = booked[0].cutoff_on if booked else None
-    is_late_taken = policies.late_usage == "next_invoice"
-    if own is None or (is_late_taken and window.end >= setting.booked_through - lookback):
-        return max(setting.cutoff_on(window.end_at), setting.known_on)
-    return own
 
 
 def _renew(
@@ -302,6 +296,7 @@ def _end(
     if lines or due or is_booked(state, cause, setting):
         state, invoice = issue(state, subscription, cause, lines, setting)
         invoices = (invoice,) if invoice.lines else ()
+        state = state if invoice.lines else without_record(state, invoice)
     ended = replace(subscription, status=Status.CANCELED, window=None)
     closed = replace(settled.closed, invoice_id=invoices[0].id if invoices else None)
     return Step(replace(state, subscription=ended), invoices=invoices, windows=(closed,))

@@ -68,7 +68,7 @@ def issue(
     customer = known(state)
     name = invoice_id_of(state, cause)
     if name in setting.booked:
-        return _rebooked(state, setting.booked[name], charges, setting)
+        return _rebooked(state, setting.booked[name], cause, charges, setting)
     corrections = adjustment_lines(state.adjustments, subscription, cause, setting)
     result = assembled(
         [*charges, *corrections],
@@ -152,6 +152,11 @@ def recorded(state: CustomerState, invoice: Invoice, setting: Setting) -> Custom
     return replace(state, invoices=(*state.invoices, record))
 
 
+def without_record(state: CustomerState, invoice: Invoice) -> CustomerState:
+    """The state that does not know of an invoice: one without lines is not made. Rule INV-7."""
+    return replace(state, invoices=tuple(item for item in state.invoices if item.id != invoice.id))
+
+
 def surplus_credit(cause: Cause, amount: Money) -> CustomerCredit:
     """The customer credit for what a credit exceeds the charges by. Rule CHG-6."""
     reason = {InvoiceType.FINAL: "cancellation", InvoiceType.PLAN_CHANGE: "plan_change"}.get(
@@ -189,16 +194,45 @@ def _blank(
 
 
 def _rebooked(
-    state: CustomerState, booked: Invoice, charges: Sequence[InvoiceLine], setting: Setting
+    state: CustomerState,
+    booked: Invoice,
+    cause: Cause,
+    charges: Sequence[InvoiceLine],
+    setting: Setting,
 ) -> tuple[CustomerState, Invoice]:
-    """A posted invoice as it is, with the differences from its charges kept for the next one."""
-    differences = [*_less_adjusted(state.adjustments, booked), *_differences(booked, charges)]
+    """A posted invoice as it is, with the differences from its charges kept for the next one.
+
+    What it cut off its credits and negative adjustments is a customer credit again.
+    """
+    surplus, due = _cut_then(booked, charges, _less_adjusted(state.adjustments, booked))
+    credits_left = _less_drawn(state.credits, booked)
+    if surplus.minor:
+        credits_left = (*credits_left, surplus_credit(cause, surplus))
+    differences = [*due, *_differences(booked, charges)]
     state = replace(
         state,
-        credits=_less_drawn(state.credits, booked),
-        adjustments=tuple(due for due in differences if due.amount.minor),
+        credits=credits_left,
+        adjustments=tuple(item for item in differences if item.amount.minor),
     )
     return recorded(state, booked, setting), booked
+
+
+def _cut_then(
+    booked: Invoice, charges: Sequence[InvoiceLine], due: Sequence[AdjustmentDue]
+) -> tuple[Money, Sequence[AdjustmentDue]]:
+    """What a posted invoice cut off, and what is due without it. Rules CHG-6, INV-10.
+
+    Only an invoice whose lines add up to nothing, some of them negative, was cut.
+    """
+    lines = [line for line in booked.lines if line.charge_type != "customer_credit"]
+    plain = [line.amount.minor for line in lines if line.type is not LineType.TAX]
+    if sum(plain) or min(plain, default=0) == 0:
+        return Money(0, booked.currency), due
+    unused = [line for line in charges if line.type is LineType.CREDIT]
+    shown = [line for line in lines if line.type is LineType.CREDIT]
+    cut = net(shown, booked.total).minor - net(unused, booked.total).minor
+    cut += sum(-item.amount.minor for item in due if item.amount.minor < 0)
+    return Money(max(cut, 0), booked.currency), [item for item in due if item.amount.minor > 0]
 
 
 def _less_drawn(
@@ -276,13 +310,18 @@ def adjustment_lines(
 ) -> tuple[InvoiceLine, ...]:
     """One `adjustment` line for each posted invoice corrected and code, within the lookback.
 
-    rule: ACT-3, USE-7: the windows that ended at most `late_usage_windows` windows ago.
+    rule: ACT-3, USE-7: the windows that ended at most `late_usage_windows` windows ago; what
+          is taken back has no limit.
     """
     if not due:
         return ()
     windows = setting.policies_at(cause.at).late_usage_windows
     earliest = boundary(subscription.anchor, subscription.months + 1 - windows)
-    return tuple(_adjustment_line(item) for item in due if item.invoice_day >= earliest)
+    return tuple(
+        _adjustment_line(item)
+        for item in due
+        if item.invoice_day >= earliest or item.amount.minor < 0
+    )
 
 
 def _adjustment_line(due: AdjustmentDue) -> InvoiceLine:

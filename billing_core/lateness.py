@@ -29,7 +29,7 @@ from billing_core.actions import (
 from billing_core.invoice import Invoice
 from billing_core.period import cutoff_day
 from billing_core.setting import Setting
-from billing_core.state import CustomerState
+from billing_core.state import CustomerState, Status
 from billing_core.step import Refused
 
 NEVER_LATE = (
@@ -94,13 +94,19 @@ def late_reason(action: Action, state: CustomerState, setting: Setting) -> Refus
 
 
 def _moves(action: Action, state: CustomerState, posted: Invoice) -> bool:
-    """Whether a late action would move a posted boundary: an end of the subscription. ACT-4."""
+    """Whether a late action would move a posted boundary: an end of the subscription. ACT-4.
+
+    A cancellation at period end takes effect at once while past due (SUB-6).
+    """
+    subscription = state.subscription
+    if subscription is None or subscription.period is None:
+        return isinstance(action, Cancel)
     if isinstance(action, UndoCancel):
-        return state.subscription is not None and state.subscription.cancel_on is not None
-    if not isinstance(action, Cancel):
-        return False
-    period = None if state.subscription is None else state.subscription.period
-    return action.when == "now" or period is None or period.end <= posted.billing_day
+        on = subscription.cancel_on
+        return on is not None and on <= posted.billing_day
+    is_now = subscription.status is Status.PAST_DUE or getattr(action, "when", None) == "now"
+    ends = is_now or subscription.period.end <= posted.billing_day
+    return isinstance(action, Cancel) and ends
 
 
 def _known_until(invoice: Invoice, setting: Setting) -> date:

@@ -1,0 +1,73 @@
+"""Usage that lands after the cutoff of its window: what is rated again, and what is waived.
+
+A posted window within reach is rated with all that is known now; the difference from what
+was booked is the next invoice's adjustment. Whether a customer pays for more is a policy;
+what he used less is always his.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, timedelta
+from fractions import Fraction
+
+from billing_core.invoice import Invoice, InvoiceLine, LineType, UsedFeature
+from billing_core.period import Window
+from billing_core.rating import RatedWindow
+from billing_core.setting import Setting
+
+
+def booked_cutoff(window: Window, setting: Setting) -> date:
+    """The last landing day with which a window is rated that is behind a posted invoice.
+
+    returns: of a window within the lookback, and of the last one at any rate, all that is
+             known; of an older one the cutoff of its invoice, or its own.
+    rule:    USE-7.
+    """
+    windows = max(setting.policies_at(window.end_at).late_usage_windows, 1)
+    if window.end >= setting.booked_through - timedelta(days=31 * windows):
+        return max(setting.cutoff_on(window.end_at), setting.known_on)
+    booked = invoice_of(window, setting)
+    own = None if booked is None else booked.cutoff_on
+    return own or setting.cutoff_on(window.end_at)
+
+
+def invoice_of(window: Window, setting: Setting) -> Invoice | None:
+    """The posted invoice that charged a window; None where none did."""
+    return next((item for item in setting.booked.values() if item.window == window), None)
+
+
+def without_more(rated: RatedWindow, booked: Invoice | None) -> RatedWindow:
+    """A window rated again, in which late usage takes away but adds nothing.
+
+    takes:   booked, what the window was charged by; None where nothing was.
+    returns: of a feature that costs more now the booked line, and the use that was not
+             billed then as waived.
+    rule:    USE-7, policy `late_usage: waive`.
+    """
+    now = _overage(rated.lines)
+    then = _overage(() if booked is None else booked.lines)
+    billed = {} if booked is None else {item.feature: item.billed for item in booked.usage}
+    more = {
+        code
+        for code, line in now.items()
+        if code not in then or line.amount.minor > then[code].amount.minor
+    }
+    lines = [then.get(code) if code in more else line for code, line in now.items()]
+    usage = (
+        _waived_above(item, billed.get(item.feature, Fraction(0))) if item.feature in more else item
+        for item in rated.usage
+    )
+    return RatedWindow(tuple(line for line in lines if line is not None), tuple(usage))
+
+
+def _overage(lines: Iterable[InvoiceLine]) -> dict[str, InvoiceLine]:
+    return {
+        line.code: line
+        for line in lines
+        if line.type is LineType.FEATURE_OVERAGE and line.code is not None
+    }
+
+
+def _waived_above(used: UsedFeature, billed: Fraction) -> UsedFeature:
+    kept = min(used.billed, billed)
+    return replace(used, billed=kept, waived=used.waived + used.billed - kept)

@@ -1,0 +1,674 @@
+"""Rules ACT-3, ACT-4, USE-7, INV-10, INV-12: what is posted stays, the difference follows."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing_core.bill import (
+    bill,
+    bill_posted_at_cutoff,
+    late_action_days,
+    missing_windows,
+    open_window,
+    with_booked,
+)
+from billing_core.fold import Folded
+from billing_core.invoice import Invoice, InvoiceType, LineType
+from billing_core.setting import Setting
+from billing_core.usage import WindowKey
+from tests.billing_core.builders import (
+    Used,
+    act,
+    created,
+    day,
+    folded,
+    instant,
+    invoices,
+    ladder,
+    outcomes,
+    paid,
+    posted,
+    setting_of,
+    subscribed,
+    use,
+)
+
+SEATS = [created(), subscribed("2026-04-01", seats={"editors": "7"})]
+START = [created(), subscribed("2026-04-01")]
+YEARLY = [created(), subscribed("2026-01-01", interval="yearly")]
+
+
+def credits_left(told: Folded) -> list[str]:
+    return [str(credit.left.major) for credit in told.state.credits]
+
+
+def same(told: Folded) -> Folded:
+    """A history without the cutoffs of its windows: those of posted ones move with time."""
+    windows = (replace(w, key=replace(w.key, cutoff_on=date.min)) for w in told.windows)
+    return replace(told, windows=tuple(windows))
+
+
+def month_by_month(actions: list[Any], setting: Setting, until: str) -> Folded:
+    """The history folded and posted each month, to the end of a day."""
+    end, on = instant(until) + timedelta(days=1), min(action.at for action in actions[1:])
+    while on < end:
+        answer = bill("acme", actions, setting, until=on)
+        assert answer.folded is not None, answer.fault
+        setting = with_booked(setting, answer.folded.invoices)
+        on += timedelta(days=30, hours=7)
+    return folded(actions, setting, until)
+
+
+def test_a_posted_history_folded_again_says_the_same() -> None:
+    """Nothing new: no adjustment, the same invoices, the same state."""
+    story = [*SEATS, act("2026-04-16", "add_seats", feature="editors", quantity="2")]
+    setting = setting_of(uses=[use("2026-04-20", "12000"), use("2026-05-20", "11000")])
+    first = folded(story, setting, "2026-07-15")
+    again = folded(story, with_booked(setting, first.invoices), "2026-07-15")
+    assert same(again) == same(first)
+
+
+ENDED: dict[str, tuple[list[Any], list[Used], list[str]]] = {
+    "the credit exceeds the overage": (
+        [act("2026-04-16", "cancel", when="now")],
+        [use("2026-04-10", "10500")],
+        ["4.50"],
+    ),
+    "a true-up is credited": (
+        [
+            act("2026-04-11", "add_seats", feature="editors", quantity="7"),
+            act("2026-04-16", "cancel", when="now"),
+        ],
+        [],
+        ["6.17"],
+    ),
+    "nothing is owed": ([act("2026-04-16", "cancel", when="now")], [], ["14.50"]),
+}
+
+
+@pytest.mark.parametrize(("ending", "uses", "credit"), ENDED.values(), ids=ENDED)
+def test_a_surplus_credit_outlives_the_posting_of_its_invoice(
+    ending: list[Any], uses: list[Used], credit: list[str]
+) -> None:
+    """Rules SUB-9, CHG-6: what a posted invoice cut off its credit is still the customer's."""
+    setting = setting_of(uses=uses)
+    first = folded([*START, *ending], setting, "2026-04-30")
+    assert credits_left(first) == credit
+    again = folded([*START, *ending], with_booked(setting, first.invoices), "2026-04-30")
+    assert same(again) == same(first)
+    later = [*START, *ending, subscribed("2026-05-10", id="s2")]
+    told = folded(later, with_booked(setting, first.invoices), "2026-05-20")
+    assert invoices(told)[-1] == invoices(folded(later, setting, "2026-05-20"))[-1]
+
+
+def test_customer_credits_drawn_by_posted_invoices_are_gone() -> None:
+    story = [
+        created(),
+        subscribed("2026-01-01", interval="yearly"),
+        act("2026-01-01", "cancel", when="now"),
+        subscribed("2026-01-01", id="s2"),
+    ]
+    posted_each_month = month_by_month(story, setting_of(), "2026-12-31")
+    assert same(posted_each_month) == same(folded(story, setting_of(), "2026-12-31"))
+
+
+# Late usage. April ends with 12,000 calls known; what is late comes on May 3 or later.
+APRIL = use("2026-04-20", "12000")
+LATE: dict[str, tuple[dict[str, Any], list[Used], list[str]]] = {
+    "more": (
+        {},
+        [use("2026-04-25", "3000", landed_on="2026-05-03")],
+        [
+            "2026-06-01 recurring: plan_base 29.00; adjustment api_calls 60.00 = 89.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "less": (
+        {},
+        [use("2026-04-25", "-1000", landed_on="2026-05-03")],
+        [
+            "2026-06-01 recurring: plan_base 29.00; adjustment api_calls -20.00 = 9.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "less than the invoice can bear": (
+        {},
+        [use("2026-04-25", "-2000", landed_on="2026-05-03")],
+        [
+            "2026-06-01 recurring: plan_base 29.00; adjustment api_calls -29.00 = 0.00",
+            "2026-07-01 recurring: plan_base 29.00; credit adjustment -11.00 = 18.00",
+        ],
+    ),
+    "within the included after all": (
+        {},
+        [use("2026-04-25", "-9000", landed_on="2026-05-03")],
+        [
+            "2026-06-01 recurring: plan_base 29.00; adjustment api_calls -29.00 = 0.00",
+            "2026-07-01 recurring: plan_base 29.00; credit adjustment -11.00 = 18.00",
+        ],
+    ),
+    "that changes nothing": (
+        {},
+        [use("2026-04-25", "0.1", landed_on="2026-05-03")],
+        [
+            "2026-06-01 recurring: plan_base 29.00 = 29.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "on the last day of the grace": (
+        {},
+        [use("2026-04-25", "3000", landed_on="2026-05-01")],
+        [
+            "2026-06-01 recurring: plan_base 29.00 = 29.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "the day after the grace": (
+        {},
+        [use("2026-04-25", "3000", landed_on="2026-05-02")],
+        [
+            "2026-06-01 recurring: plan_base 29.00; adjustment api_calls 60.00 = 89.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "on the last day of the next invoice": (
+        {},
+        [use("2026-04-25", "3000", landed_on="2026-06-01")],
+        [
+            "2026-06-01 recurring: plan_base 29.00; adjustment api_calls 60.00 = 89.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "older than a window": (
+        {},
+        [use("2026-04-25", "3000", landed_on="2026-06-02")],
+        [
+            "2026-06-01 recurring: plan_base 29.00 = 29.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "older, where two windows are taken": (
+        {"late_usage_windows": "2"},
+        [use("2026-04-25", "3000", landed_on="2026-06-02")],
+        [
+            "2026-06-01 recurring: plan_base 29.00 = 29.00",
+            "2026-07-01 recurring: plan_base 29.00; adjustment api_calls 60.00 = 89.00",
+        ],
+    ),
+    "where no window is taken": (
+        {"late_usage_windows": "0"},
+        [use("2026-04-25", "3000", landed_on="2026-05-03")],
+        [
+            "2026-06-01 recurring: plan_base 29.00 = 29.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "in two parts": (
+        {},
+        [
+            use("2026-04-25", "3000", landed_on="2026-05-03"),
+            use("2026-04-26", "50", landed_on="2026-05-20"),
+        ],
+        [
+            "2026-06-01 recurring: plan_base 29.00; adjustment api_calls 61.00 = 90.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "waived": (
+        {"late_usage": "waive"},
+        [use("2026-04-25", "3000", landed_on="2026-05-03")],
+        [
+            "2026-06-01 recurring: plan_base 29.00 = 29.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "less is credited though more is waived": (
+        {"late_usage": "waive"},
+        [use("2026-04-25", "-1000", landed_on="2026-05-03")],
+        [
+            "2026-06-01 recurring: plan_base 29.00; adjustment api_calls -20.00 = 9.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "less is credited where no window is": (
+        {"late_usage_windows": "0"},
+        [use("2026-04-25", "-1000", landed_on="2026-05-03")],
+        [
+            "2026-06-01 recurring: plan_base 29.00; adjustment api_calls -20.00 = 9.00",
+            "2026-07-01 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("policies", "late", "expected"), LATE.values(), ids=LATE)
+def test_late_usage(policies: dict[str, Any], late: list[Used], expected: list[str]) -> None:
+    setting = setting_of(ladder(policies=policies), uses=[APRIL, *late])
+    told = posted(START, setting, "2026-07-02")
+    assert invoices(told)[2:] == expected
+
+
+def test_an_adjustment_names_the_invoice_and_the_window() -> None:
+    late = use("2026-04-25", "3000", landed_on="2026-05-03")
+    told = posted(START, setting_of(uses=[APRIL, late]), "2026-06-01")
+    (line,) = [line for line in told.invoices[2].lines if line.type is LineType.ADJUSTMENT]
+    assert (line.corrects, line.code, line.name) == (told.invoices[1].id, "api_calls", "API calls")
+    assert (line.service.start, line.service.end) == (day("2026-04-01"), day("2026-05-01"))
+
+
+# A yearly plan has no invoice in most months. January ends with 10,000 calls.
+JANUARY = use("2026-01-20", "10000")
+FEBRUARY = use("2026-02-20", "10050")
+MONTHS: dict[str, tuple[dict[str, Any], list[Used], list[str]]] = {
+    "nothing late": (
+        {},
+        [JANUARY, FEBRUARY],
+        ["2026-03-01 overage: feature_overage api_calls 1.00 = 1.00"],
+    ),
+    "before any later invoice is posted": (
+        {},
+        [JANUARY, use("2026-01-21", "50", landed_on="2026-02-10")],
+        ["2026-03-01 adjustment: adjustment api_calls 1.00 = 1.00"],
+    ),
+    "after a later one is posted, out of reach": (
+        {},
+        [JANUARY, FEBRUARY, use("2026-01-21", "50", landed_on="2026-03-10")],
+        ["2026-03-01 overage: feature_overage api_calls 1.00 = 1.00"],
+    ),
+    "on an invoice of its own": (
+        {},
+        [FEBRUARY, use("2026-02-21", "50", landed_on="2026-03-10")],
+        [
+            "2026-03-01 overage: feature_overage api_calls 1.00 = 1.00",
+            "2026-04-01 adjustment: adjustment api_calls 1.00 = 1.00",
+        ],
+    ),
+    "on a credit note": (
+        {},
+        [FEBRUARY, use("2026-02-21", "-20", landed_on="2026-03-10")],
+        [
+            "2026-03-01 overage: feature_overage api_calls 1.00 = 1.00",
+            "2026-04-01 credit_note: adjustment api_calls -0.40 = -0.40",
+        ],
+    ),
+    "with the overage of the next month": (
+        {},
+        [FEBRUARY, use("2026-02-21", "50", landed_on="2026-03-10"), use("2026-03-20", "10200")],
+        [
+            "2026-03-01 overage: feature_overage api_calls 1.00 = 1.00",
+            "2026-04-01 overage: feature_overage api_calls 4.00; adjustment api_calls 1.00 = 5.00",
+        ],
+    ),
+    "waived, where nothing was invoiced": (
+        {"late_usage": "waive"},
+        [JANUARY, FEBRUARY, use("2026-01-21", "50", landed_on="2026-03-10")],
+        ["2026-03-01 overage: feature_overage api_calls 1.00 = 1.00"],
+    ),
+    "two windows back, where nothing was invoiced": (
+        {"late_usage_windows": "2"},
+        [JANUARY, FEBRUARY, use("2026-01-21", "50", landed_on="2026-03-10")],
+        [
+            "2026-03-01 overage: feature_overage api_calls 1.00 = 1.00",
+            "2026-04-01 adjustment: adjustment api_calls 1.00 = 1.00",
+        ],
+    ),
+    "two back, but waived": (
+        {"late_usage": "waive", "late_usage_windows": "2"},
+        [JANUARY, FEBRUARY, use("2026-01-21", "50", landed_on="2026-03-10")],
+        ["2026-03-01 overage: feature_overage api_calls 1.00 = 1.00"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("policies", "uses", "expected"), MONTHS.values(), ids=MONTHS)
+def test_late_usage_in_a_year(
+    policies: dict[str, Any], uses: list[Used], expected: list[str]
+) -> None:
+    told = posted(YEARLY, setting_of(ladder(policies=policies), uses=uses), "2026-05-02")
+    assert invoices(told)[1:] == expected
+
+
+def test_an_adjustment_invoice_and_a_credit_note_stay_once_posted() -> None:
+    for late in ("50", "-20"):
+        uses = [FEBRUARY, use("2026-02-21", late, landed_on="2026-03-10")]
+        told = posted(YEARLY, setting_of(uses=uses), "2026-05-02")
+        setting = replace(setting_of(uses=uses), known_on=day("2026-05-02"))
+        again = folded(YEARLY, with_booked(setting, told.invoices), "2026-12-31")
+        assert invoices(again) == invoices(told)
+
+
+def test_late_usage_after_the_end_of_a_subscription_makes_no_invoice_yet() -> None:
+    """The difference stays due; a later invoice of the customer books it within the lookback."""
+    stop = act("2026-04-20", "cancel", when="period_end")
+    late = use("2026-04-25", "50", landed_on="2026-05-10")
+    told = posted([*START, stop], setting_of(uses=[APRIL, late]), "2026-06-30")
+    assert len(told.invoices) == 2
+    assert [str(due.amount) for due in told.state.adjustments] == ["1.00 USD"]
+
+
+def test_a_final_invoice_that_a_correction_empties_is_not_made() -> None:
+    """What is taken back of April exceeds what May's end owes: the rest is a customer credit."""
+    stop = act("2026-05-10", "cancel", when="period_end")
+    late = use("2026-04-25", "-1000", landed_on="2026-05-20")
+    told = posted([*START, stop], setting_of(uses=[APRIL, late]), "2026-06-30")
+    assert len(told.invoices) == 2
+    assert [item.type for item in told.state.invoices] == ["initial", "recurring"]
+    assert credits_left(told) == ["20.00"]
+
+
+# Late actions. April's invoices are posted; the action is of April 16 and arrives on May 5.
+LATE_SEATS = act("2026-04-16", "add_seats", "2026-05-05", feature="editors", quantity="2", id="x")
+LATE_ACTIONS: dict[str, tuple[dict[str, Any], Any, str, list[str]]] = {
+    "seats": (
+        {},
+        LATE_SEATS,
+        "applied",
+        ["plan_base 29.00", "feature_seats/advance editors 100.00", "adjustment editors 75.00"],
+    ),
+    "fewer seats": (
+        {},
+        act("2026-04-16", "remove_seats", "2026-05-05", feature="editors", quantity="1", id="x"),
+        "applied",
+        ["plan_base 29.00", "feature_seats/advance editors 25.00", "adjustment editors -25.00"],
+    ),
+    "seats, all refused": (
+        {"late_actions": "refuse"},
+        LATE_SEATS,
+        "refused late_action",
+        ["plan_base 29.00", "feature_seats/advance editors 50.00"],
+    ),
+    "cancelled now": (
+        {},
+        act("2026-04-16", "cancel", "2026-05-05", when="now", id="x"),
+        "refused late_action",
+        ["plan_base 29.00", "feature_seats/advance editors 50.00"],
+    ),
+    "cancelled at period end": (
+        {},
+        act("2026-04-16", "cancel", "2026-05-05", when="period_end", id="x"),
+        "refused late_action",
+        ["plan_base 29.00", "feature_seats/advance editors 50.00"],
+    ),
+    "another plan": (
+        {},
+        act("2026-04-16", "change_plan", "2026-05-05", plan="free", id="x"),
+        "refused late_action",
+        ["plan_base 29.00", "feature_seats/advance editors 50.00"],
+    ),
+    "subscribed": (
+        {},
+        subscribed("2026-04-16", id="x", received_at="2026-05-05"),
+        "refused late_action",
+        ["plan_base 29.00", "feature_seats/advance editors 50.00"],
+    ),
+    "nothing was undone": (
+        {},
+        act("2026-04-16", "undo_cancel", "2026-05-05", id="x"),
+        "refused not_cancelling",
+        ["plan_base 29.00", "feature_seats/advance editors 50.00"],
+    ),
+    "in time to the day": (
+        {},
+        act("2026-04-16", "cancel", "2026-05-01", when="period_end", id="x"),
+        "scheduled 2026-05-01",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("policies", "action", "outcome", "lines"), LATE_ACTIONS.values(), ids=LATE_ACTIONS
+)
+def test_late_actions(
+    policies: dict[str, Any], action: Any, outcome: str, lines: list[str]
+) -> None:
+    setting = setting_of(ladder(policies=policies))
+    told = posted([*SEATS, action], setting, "2026-06-02")
+    assert outcomes(told)["x"] == outcome
+    expected = f"2026-06-01 recurring: {'; '.join(lines)} = "
+    assert not lines or invoices(told)[2].startswith(expected)
+    assert bool(lines) == (len(told.invoices) == 3)
+
+
+def test_a_refused_late_action_names_the_invoice_and_the_cure() -> None:
+    told = posted([*SEATS, LATE_ACTIONS["cancelled now"][1]], setting_of(), "2026-06-02")
+    assert told.outcomes[2].what == (
+        "cancel at 2026-04-16 arrived on 2026-05-05, after invoice "
+        "acme/recurring/s1/2026-05-01 was posted; send it with today's date, with a credit note "
+        "on that invoice"
+    )
+
+
+def test_a_late_cancellation_of_a_year_moves_nothing_that_is_posted() -> None:
+    stop = act("2026-01-16", "cancel", "2026-03-05", when="period_end", id="x")
+    told = posted([*YEARLY, stop], setting_of(uses=[FEBRUARY]), "2027-02-01")
+    assert outcomes(told)["x"] == "scheduled 2027-01-01"
+    assert [invoice.type for invoice in told.invoices] == ["initial", "overage"]
+
+
+def test_a_late_undo_before_its_day_moves_nothing_that_is_posted() -> None:
+    story = [
+        *YEARLY,
+        act("2026-01-16", "cancel", when="period_end"),
+        act("2026-02-16", "undo_cancel", "2026-03-05", id="undo"),
+    ]
+    told = posted(story, setting_of(uses=[FEBRUARY]), "2027-02-01")
+    assert outcomes(told)["undo"] == "applied"
+    assert told.invoices[-1].type is InvoiceType.RECURRING
+
+
+def test_a_late_undo_of_an_end_that_is_posted_is_refused() -> None:
+    story = [
+        *START,
+        act("2026-04-10", "cancel", when="period_end"),
+        act("2026-04-16", "undo_cancel", "2026-05-05", id="undo"),
+    ]
+    told = posted(story, setting_of(uses=[APRIL]), "2026-06-02")
+    assert outcomes(told)["undo"] == "refused late_action"
+    assert told.invoices[-1].type is InvoiceType.FINAL
+
+
+def test_a_late_cancellation_while_past_due_would_end_at_once_and_is_refused() -> None:
+    """Rule SUB-6: past due cancels at once, which moves what is posted."""
+    story = [
+        *YEARLY,
+        paid("2026-01-01", ("initial", "2026-01-01")),
+        paid("2026-02-01", ("overage", "2026-02-01"), result="failed"),
+        act("2026-02-10", "cancel", "2026-03-20", when="period_end", id="x"),
+    ]
+    uses = [use("2026-01-20", "10050"), FEBRUARY]
+    told = posted(story, setting_of(uses=uses, assumes_payment=False), "2026-04-02")
+    assert outcomes(told)["x"] == "refused late_action"
+
+
+def test_a_late_seat_in_a_year_is_settled_on_its_billing_month() -> None:
+    """Nothing of it is posted yet, so nothing is corrected."""
+    add = act("2026-01-16", "add_seats", "2026-03-05", feature="editors", quantity="6", id="x")
+    told = posted([*YEARLY, add], setting_of(uses=[FEBRUARY]), "2027-01-01")
+    assert invoices(told)[-1] == (
+        "2027-01-01 recurring: plan_base 290.00; feature_seats/advance editors 25.00; "
+        "feature_seats/true_up editors 23.97 = 338.97"
+    )
+
+
+def test_days_on_which_actions_came_in_late() -> None:
+    story = [LATE_SEATS, created(), act("2026-04-16", "cancel", "2026-04-16 23:59", when="now")]
+    assert late_action_days(story) == (date(2026, 5, 5),)
+
+
+def test_a_fault_before_a_late_day_is_the_answer() -> None:
+    story = [*START, act("2026-04-03", "pause"), LATE_SEATS]
+    answer = bill_posted_at_cutoff("acme", story, setting_of(), until=instant("2026-06-02"))
+    assert answer.fault is not None
+    assert answer.fault.code == "SCOPE-01"
+
+
+def test_what_was_booked_is_known_by_id_and_through_its_last_day() -> None:
+    told = folded(START, setting_of(), "2026-06-02")
+    setting = with_booked(setting_of(), told.invoices)
+    assert list(setting.booked) == [invoice.id for invoice in told.invoices]
+    assert setting.booked_through == day("2026-06-01")
+    assert with_booked(setting, ()).booked_through == date.min
+
+
+def test_the_running_window_is_known_while_there_is_access() -> None:
+    setting = setting_of(known_on=day("2026-04-20"))
+    told = folded(START, setting, "2026-04-20")
+    window = open_window(told.state, setting)
+    assert window is not None
+    start, end = instant("2026-04-01"), instant("2026-05-01")
+    assert window.key == WindowKey("acme", start, end, day("2026-04-20"))
+    assert window.terms.plan == "starter"
+
+
+@pytest.mark.parametrize("story", [[created()], [*START, act("2026-04-02", "cancel", when="now")]])
+def test_without_a_subscription_no_window_runs(story: list[Any]) -> None:
+    told = folded(story, setting_of(), "2026-04-20")
+    assert open_window(told.state, setting_of()) is None
+
+
+def test_no_window_runs_without_access() -> None:
+    told = folded(START, setting_of(), "2026-04-20")
+    subscription = told.state.subscription
+    assert subscription is not None
+    paused = replace(told.state, subscription=replace(subscription, status="paused"))
+    assert open_window(paused, setting_of()) is None
+
+
+def test_windows_without_usage_are_named() -> None:
+    setting = replace(setting_of(), usage={})
+    told = folded(START, setting, "2026-05-02")
+    (missing,) = missing_windows(told.windows, setting)
+    assert missing.key.start_at == instant("2026-04-01")
+    metered = replace(setting, usage={missing.key: {}})
+    assert missing_windows(told.windows, metered) == []
+
+
+# Properties of whole histories.
+MOMENTS = st.integers(1, 270).map(lambda n: instant("2026-01-01") + timedelta(hours=n * 31))
+STEPS = st.one_of(
+    st.builds(
+        lambda do, quantity: (do, {"feature": "editors", "quantity": str(quantity)}),
+        st.sampled_from(["add_seats", "remove_seats", "set_seats"]),
+        st.integers(1, 9),
+    ),
+    st.just(("cancel", {"when": "period_end"})),
+    st.just(("cancel", {"when": "now"})),
+    st.just(("undo_cancel", {})),
+    st.builds(
+        lambda interval, seats: (
+            "subscribe",
+            {"plan": "starter", "interval": interval, "seats": {"editors": str(seats)}},
+        ),
+        st.sampled_from(["monthly", "monthly", "quarterly", "yearly"]),
+        st.integers(0, 9),
+    ),
+)
+USES = st.builds(
+    lambda moment, quantity: use(f"{moment:%Y-%m-%d %H:%M}", str(quantity)),
+    MOMENTS,
+    st.integers(1, 30_000),
+)
+TAXED = ladder(
+    seller={"name": "Example Labs B.V.", "country": "NL"},
+    tax=[{"country": "NL", "rate_bp": "2100", "from": "2012-10-01"}],
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Any]:
+    """A taxed customer who subscribes and then does this and that through most of a year."""
+    steps = sorted(draw(st.lists(st.tuples(MOMENTS, STEPS), max_size=8)), key=lambda step: step[0])
+    story = [created(is_taxed=True, country="NL"), subscribed("2026-01-01")]
+    for number, (moment, (do, fields)) in enumerate(steps):
+        story.append(act(f"{moment:%Y-%m-%d %H:%M}", do, id=f"a{number}", **fields))
+    return story
+
+
+def check_identities(told: Folded) -> None:
+    """Rule INV-9, INV-7: each invoice adds up, is made once, and is not below 0."""
+    assert len({invoice.id for invoice in told.invoices}) == len(told.invoices)
+    for invoice in told.invoices:
+        plain = [line.amount.minor for line in invoice.lines if line.type is not LineType.TAX]
+        tax = [line.amount.minor for line in invoice.lines if line.type is LineType.TAX]
+        assert invoice.subtotal.minor == sum(plain)
+        assert invoice.total.minor == sum(plain) + sum(tax)
+        assert (invoice.total.minor < 0) == (invoice.type is InvoiceType.CREDIT_NOTE)
+        assert invoice.lines
+        for used in invoice.usage:
+            parts = used.from_included + used.billed + used.blocked + used.waived
+            assert used.used == parts
+
+
+@settings(max_examples=60, deadline=None)
+@given(story=histories(), uses=st.lists(USES, max_size=6))
+def test_every_invoice_of_every_history_adds_up(story: list[Any], uses: list[Used]) -> None:
+    for assumes_payment in (True, False):
+        setting = setting_of(TAXED, uses=uses, assumes_payment=assumes_payment)
+        told = folded(story, setting, "2026-12-31")
+        check_identities(told)
+        assert folded(story, setting, "2026-12-31") == told
+
+
+@settings(max_examples=60, deadline=None)
+@given(story=histories(), uses=st.lists(USES, max_size=6))
+def test_any_cadence_of_posting_gives_the_same_books(story: list[Any], uses: list[Used]) -> None:
+    """Nothing late: posting month by month changes neither an invoice nor the state."""
+    setting = setting_of(TAXED, uses=uses)
+    posted_each_month = month_by_month(story, setting, "2026-12-31")
+    assert same(posted_each_month) == same(folded(story, setting, "2026-12-31"))
+
+
+LATE_USES = st.builds(
+    lambda item, days: replace(item, landed_on=item.landed_on + timedelta(days=days)),
+    USES,
+    st.integers(0, 90),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    interval=st.sampled_from(["monthly", "quarterly", "yearly"]),
+    uses=st.lists(LATE_USES, max_size=6),
+)
+def test_late_usage_is_billed_as_if_it_had_been_in_time(interval: str, uses: list[Used]) -> None:
+    """Within a lookback that reaches all, totals without tax are the same in the end. USE-7."""
+    story = [created(), subscribed("2026-01-01", interval=interval)]
+    catalog = ladder(policies={"late_usage_windows": "24"})
+    late = posted(story, setting_of(catalog, uses=uses), "2027-06-30")
+    in_time = [replace(item, landed_on=item.at.date()) for item in uses]
+    straight = folded(story, setting_of(catalog, uses=in_time), "2027-06-30")
+    assert owed(late.invoices) == owed(straight.invoices)
+    assert late.state.adjustments == ()
+    check_identities(late)
+
+
+def owed(made: tuple[Invoice, ...]) -> int:
+    return sum(invoice.total.minor for invoice in made)
+
+
+def test_the_same_bytes_whatever_the_order_of_hashing() -> None:
+    """No order of a set or a mapping gets into an answer."""
+    code = (
+        "from tests.billing_core.test_bill import *\n"
+        "told = folded(SEATS + [LATE_SEATS], setting_of(TAXED, uses=[APRIL]), '2026-07-02')\n"
+        "print(repr(told))"
+    )
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=Path(__file__).parents[2],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(texts) == 1
