@@ -37,7 +37,7 @@ class History:
     booked: Mapping[str, Sequence[Invoice]] = field(default_factory=dict)
 
 
-Meter = Callable[[Sequence[WindowRequest]], Mapping[WindowKey, Mapping[str, UsageSnapshot]]]
+Meter = Callable[[Sequence[WindowRequest]], Usage]
 """What gives the usage of windows; every window asked for is in the answer."""
 
 
@@ -95,7 +95,9 @@ def rate(history: History, meter: Meter, fold: Fold = fold_as_posted) -> Rated:
     for _ in range(ROUNDS):
         bills = [_bill(history, customer, usage, fold) for customer in sorted(history.actions)]
         setting = replace(history.setting, usage=usage)
-        wanted = {request.key: request for it in bills for request in _requests(it, setting)}
+        wanted = {
+            request.key: request for it in bills for request in _requests(it, history, setting)
+        }
         missing = [wanted[key] for key in sorted(wanted) if key not in usage]
         if not missing:
             requests = tuple(wanted[key] for key in sorted(wanted))
@@ -122,8 +124,18 @@ def _until(history: History, actions: Sequence[Action]) -> datetime:
     return midnight(after, history.setting.zone_of(own, midnight(after, UTC)))
 
 
-def _requests(it: Bill, setting: Setting) -> list[WindowRequest]:
+def _requests(it: Bill, history: History, setting: Setting) -> list[WindowRequest]:
+    """The windows of the fold and the running one, and posted ones as they were posted."""
     asked = [(window.key, window.terms) for window in it.windows]
+    posted = {
+        (made.window.start_at, made.window.end_at): made.cutoff_on
+        for made in history.booked.get(it.customer_id, ())
+        if made.window is not None
+    }
+    for key, terms in list(asked):
+        cutoff = posted.get((key.start_at, key.end_at))
+        if cutoff is not None and cutoff != key.cutoff_on:
+            asked.append((replace(key, cutoff_on=cutoff), terms))
     running = None if it.folded is None else open_window(it.folded.state, setting)
     if running is not None:
         asked.append((running.key, running.terms))

@@ -215,19 +215,22 @@ def numbered(
             sequence=sequence,
             seller=numbering.seller,
             issued_on=issued_on,
-            due_on=due_on(issued_on, payment_days.get(invoice.customer_id)),
+            due_on=due_on(
+                invoice.billing_day, issued_on, payment_days.get(invoice.customer_id)
+            ),
         )
         for sequence, invoice in enumerate(invoices, start=first)
     )
 
 
-def due_on(issued_on: date, payment_days: int | None) -> date:
-    """The last day to pay: the issue date, or so many days after it on terms. Rule PAY-1.
+def due_on(billing_day: date, issued_on: date, payment_days: int | None) -> date:
+    """The last day to pay: the billing day, or on terms so many days after the issue. PAY-1.
 
-    >>> str(due_on(date(2026, 5, 2), None)), str(due_on(date(2026, 5, 2), 30))
-    ('2026-05-02', '2026-06-01')
+    >>> billing_day, issued_on = date(2026, 5, 1), date(2026, 5, 2)
+    >>> [str(due_on(billing_day, issued_on, days)) for days in (None, 30)]
+    ['2026-05-01', '2026-06-01']
     """
-    return issued_on + timedelta(days=payment_days or 0)
+    return billing_day if payment_days is None else issued_on + timedelta(days=payment_days)
 
 
 def _reason_to_wait(invoice: Invoice, through: date) -> str | None:

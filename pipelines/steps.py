@@ -6,25 +6,31 @@ again at any time: with the same inputs it changes not one file.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, timedelta
 
-from billing_core.catalog import GENAI_PRICES, Catalog
+import polars as pl
+
+from billing_core.actions import DecideConflict
+from billing_core.catalog import AiPrices, Catalog
 from billing_core.errors import Problem
-from billing_core.usage import TOKEN_CLASSES
+from billing_core.period import midnight
+from billing_core.usage import TOKEN_CLASSES, Usage
 from pipelines.action_log import LandedFile, register_actions, write_customers
-from pipelines.ai_prices import AiPrice, Versions, update_ai_prices
-from pipelines.billing import Rated, rate
+from pipelines.ai_prices import GENAI_PRICES, AiPrice, Entry, Versions, update_ai_prices
+from pipelines.billing import Meter, Rated, rate
 from pipelines.books import Books, read_books, unbooked
 from pipelines.catalogs import DatedCatalog
-from pipelines.drafts import DraftSummary, write_drafts
+from pipelines.datasets import current_files
+from pipelines.days import partition_of
+from pipelines.drafts import DraftSummary, Hold, write_drafts
 from pipelines.history import Known, read_known
 from pipelines.landing import Registered, register_new_files
 from pipelines.metering import Metered, MeteringSpec, meter_days
 from pipelines.paths import DataRoot
 from pipelines.set_aside import write_set_aside_actions
-from pipelines.snapshots import Snapshots, take_snapshots
+from pipelines.snapshots import Snapshots, failed_checks, take_snapshots, write_snapshots
 from pipelines.standing import write_standing
-from pipelines.usage_frames import FeatureDefinition
+from pipelines.usage_frames import FeatureDefinition, WindowRequest
 from pipelines.writer import writer
 
 
@@ -44,6 +50,7 @@ class Drafted:
     rated: Rated
     snapshots: Snapshots
     known: Known
+    spec: MeteringSpec
 
 
 def land(root: DataRoot, through: date) -> Landed:
@@ -57,9 +64,9 @@ def land(root: DataRoot, through: date) -> Landed:
 
 def meter(root: DataRoot, through: date) -> Metered:
     """Meter every landing day up to a day that is missing. Rules USE-1 to USE-6, AI-1."""
-    books = read_books(root)
-    catalogs = known(root, through, books).catalogs
     with writer(root):
+        books = read_books(root)
+        catalogs = known(root, through, books).catalogs
         prices = update_ai_prices(root, ai_versions(catalogs))
         spec = metering_spec(catalogs, prices)
         return meter_days(root, through, spec, closed_through=books.newest_cutoff_on)
@@ -67,12 +74,15 @@ def meter(root: DataRoot, through: date) -> Metered:
 
 def draft(root: DataRoot, through: date) -> Drafted:
     """Draft everything that is due through a day and is not posted yet. Rules PST-1, PST-4."""
-    books = read_books(root)
-    given = known(root, through, books)
-    prices = update_ai_prices(root, ai_versions(given.catalogs))
-    spec = metering_spec(given.catalogs, prices)
     with writer(root):
-        rated, snapshots = _rated(root, through, given, spec)
+        books = read_books(root)
+        given = known(root, through, books)
+        spec = metering_spec(given.catalogs, update_ai_prices(root, ai_versions(given.catalogs)))
+        rated = rate(given.history, _meter(root, through, given, spec))
+        snapshots = take_snapshots(
+            root, rated.requests, customers=given.customers, spec=spec, through=through
+        )
+        write_snapshots(root, snapshots)
         write_customers(root, given.log.customers)
         write_set_aside_actions(root, given.set_aside)
         write_standing(root, rated.states.values())
@@ -82,8 +92,62 @@ def draft(root: DataRoot, through: date) -> Drafted:
             through=through,
             outcomes=(*given.outcomes, *rated.outcomes),
             faults=rated.faults,
+            holds=holds(root, through, given),
         )
-    return Drafted(summary, rated, snapshots, given)
+    return Drafted(summary, rated, snapshots, given, spec)
+
+
+def unexplained_usage(root: DataRoot, drafted: Drafted) -> dict[str, pl.DataFrame]:
+    """The rows by which usage would not add up, of each check that fails. Rule USE-6."""
+    return failed_checks(
+        root,
+        drafted.rated.requests,
+        customers=drafted.known.customers,
+        spec=drafted.spec,
+        through=drafted.summary.through,
+    )
+
+
+def holds(root: DataRoot, through: date, given: Known) -> tuple[Hold, ...]:
+    """Customers whose invoices wait because an event of theirs has two contents. Rule USE-2."""
+    policies = given.history.setting.policies_at(midnight(through + timedelta(days=1), UTC))
+    if policies.on_conflict != "hold":
+        return ()
+    names = {it.external_id: it.customer_id for it in given.customers}
+    decided = {
+        (it.action.source, it.action.event_id)
+        for it in given.log.actions
+        if isinstance(it.action, DecideConflict) and it.action.keep == "first"
+    }
+    return tuple(
+        sorted(
+            {
+                Hold(names[row["customer_id"]], "conflict")
+                for row in _conflicts(root, through)
+                if row["customer_id"] in names
+                and not decided & {(row["source"], row["event_id"]), (None, row["event_id"])}
+            }
+        )
+    )
+
+
+def _conflicts(root: DataRoot, through: date) -> list[dict[str, object]]:
+    paths = [
+        path
+        for partition, path in current_files(root, "usage_conflicts").items()
+        if partition <= partition_of(through)
+    ]
+    return [row for path in paths for row in pl.read_parquet(path).iter_rows(named=True)]
+
+
+def _meter(root: DataRoot, through: date, given: Known, spec: MeteringSpec) -> Meter:
+    def usage_of(requests: Sequence[WindowRequest]) -> Usage:
+        taken = take_snapshots(
+            root, requests, customers=given.customers, spec=spec, through=through
+        )
+        return taken.usage
+
+    return usage_of
 
 
 def known(root: DataRoot, through: date, books: Books) -> Known:
@@ -135,11 +199,11 @@ def ai_versions(catalogs: Sequence[DatedCatalog]) -> Versions:
     return [(it.effective_at, _models(it.catalog)) for it in catalogs]
 
 
-def _models(catalog: Catalog) -> Mapping[str, object]:
+def _models(catalog: Catalog) -> Mapping[str, Entry]:
     return {
-        model: GENAI_PRICES
-        if entry == GENAI_PRICES
-        else {name: getattr(entry, name) for name in TOKEN_CLASSES}
+        model: {name: getattr(entry, name) for name in TOKEN_CLASSES}
+        if isinstance(entry, AiPrices)
+        else GENAI_PRICES
         for model, entry in catalog.ai_models.items()
     }
 

@@ -1,0 +1,254 @@
+"""The same scenarios through files, Dagster, drafts, posting and books.
+
+Scenarios with the same catalog share a data root, their customers and actions prefixed.
+What they do lands as files by the day on which it arrived; the root is run and posted on
+each day on which something is due, with only what had landed by then.
+"""
+
+import json
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from billing_core.actions import Action, InvoiceReference, Payment, PublishCatalog, row_of
+from billing_core.catalog_checks import text_of
+from billing_core.invoice import Invoice, InvoiceType
+from pipelines.books import read_books
+from pipelines.check import observed_in_core, observed_of
+from pipelines.datasets import current_files
+from pipelines.drafts import NoDrafts, read_drafts
+from pipelines.paths import DataRoot
+from pipelines.progress import report
+from pipelines.runs import DRAFTED, materialize
+from pipelines.scenario_compare import Observed
+from pipelines.scenario_files import Scenario, UsageStep
+from pipelines.steps import Drafted, draft
+
+EVENTS = {
+    "event_id": pl.String,
+    "source": pl.String,
+    "customer_id": pl.String,
+    "feature": pl.String,
+    "occurred_at": pl.Datetime("us", "UTC"),
+    "received_at": pl.Datetime("us", "UTC"),
+    "value": pl.Decimal(38, 9),
+    "amount": pl.Decimal(38, 9),
+    "model": pl.String,
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "cache_read_tokens": pl.Int64,
+    "cache_write_tokens": pl.Int64,
+    "properties": pl.String,
+    "retracts": pl.String,
+}
+"""The canonical columns of usage files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One scenario in a shared root: its prefix, what it makes in the core, when to look."""
+
+    scenario: Scenario
+    prefix: str
+    core: Observed
+
+    @property
+    def looked_at_on(self) -> date:
+        return self.scenario.bill_through
+
+    def days(self) -> set[date]:
+        """The days on which something of it is due: cutoffs, arrivals that are late, its end."""
+        due = {it.cutoff_on or it.made_at.date() for it in self.core.invoices}
+        before = {day - timedelta(days=1) for day in _late_landings(self.scenario)}
+        end = self.looked_at_on
+        return {day for day in due | before if day <= end} | {end}
+
+
+def through_pipeline(scenarios: Sequence[Scenario]) -> Iterator[Observed]:
+    """What came out of each scenario through a data root, in the order given."""
+    told = [
+        Told(scenario, f"s{place:03}.", observed_in_core(scenario))
+        for place, scenario in enumerate(scenarios)
+    ]
+    came: dict[str, Observed] = {}
+    for group in _groups(told):
+        with tempfile.TemporaryDirectory(prefix="fairbill-check-") as folder:
+            came |= _run_group(DataRoot(Path(folder)), group)
+        report("check", len(came), len(told))
+    for it in told:
+        yield came[it.prefix]
+
+
+def _groups(told: Sequence[Told]) -> list[list[Told]]:
+    """Scenarios that can share a root: the same catalog, and nothing done to it."""
+    groups: dict[str, list[Told]] = defaultdict(list)
+    for it in told:
+        key = json.dumps(text_of(it.scenario.catalogs[0].catalog), sort_keys=True)
+        is_alone = any(action.customer is None for action in it.scenario.actions)
+        groups[f"{key}{it.prefix if is_alone else ''}"].append(it)
+    return list(groups.values())
+
+
+def _run_group(root: DataRoot, group: Sequence[Told]) -> dict[str, Observed]:
+    _land(root, group)
+    came: dict[str, Observed] = {}
+    for day in sorted({day for it in group for day in it.days()}):
+        drafted = _run_and_post(root, day)
+        for it in group:
+            if it.looked_at_on == day:
+                came[it.prefix] = _observed(root, it, drafted)
+    return came
+
+
+def _run_and_post(root: DataRoot, day: date) -> Drafted:
+    """A run through a day by Dagster's assets, and a posting of what it drafted."""
+    materialize(root, DRAFTED, partition=day)
+    drafts = read_drafts(root)
+    if drafts.invoices:
+        config = {"reviewed": drafts.summary.hash, "issued_on": day.isoformat()}
+        materialize(root, ["books"], partition=None, config={"books": {"config": config}})
+    return draft(root, day)
+
+
+def _land(root: DataRoot, group: Sequence[Told]) -> None:
+    """The catalog, and every file in the folder of the day on which it arrives."""
+    root.catalog.mkdir(parents=True)
+    first = group[0].scenario.catalogs[0]
+    tree = {**text_of(first.catalog), "effective_at": first.effective_at.isoformat()}
+    (root.catalog / "base.yaml").write_text(json.dumps(tree), encoding="utf-8")
+    actions: dict[date, list[dict[str, Any]]] = defaultdict(list)
+    events: dict[date, list[dict[str, Any]]] = defaultdict(list)
+    for it in group:
+        for action in _with_payments(it):
+            actions[action.received_at.date()].append(_row(action, it.prefix))
+        for step in it.scenario.usage:
+            arrived = step.received_at or step.occurred_at
+            events[arrived.date()].append(_event(step, it.prefix))
+    for day, rows in actions.items():
+        path = root.actions_landing / f"day={day}" / "actions.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for day, rows in events.items():
+        path = root.usage_landing / f"day={day}" / "usage.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(rows, schema=EVENTS).write_parquet(path)
+
+
+def _with_payments(it: Told) -> Iterator[Action]:
+    """The actions, and where every invoice is paid at once, its payment when it is made."""
+    paid = it.scenario.is_paid_at_once
+    due = [made for made in it.core.invoices if paid and made.total.minor > 0]
+    initial = {made.id.split("/")[2]: made for made in due if made.type is InvoiceType.INITIAL}
+    for action in it.scenario.actions:
+        yield action
+        if action.id in initial:
+            yield _payment(initial[action.id])
+    for made in due:
+        if made.type is not InvoiceType.INITIAL:
+            yield _payment(made)
+
+
+def _payment(invoice: Invoice) -> Payment:
+    return Payment(
+        id=f"pay.{invoice.type}.{invoice.id.split('/')[2]}.{invoice.billing_day}",
+        at=invoice.made_at,
+        received_at=invoice.made_at,
+        actor="system",
+        customer=invoice.customer_id,
+        invoice=InvoiceReference.model_validate({"type": invoice.type, "on": invoice.billing_day}),
+        result="succeeded",
+    )
+
+
+def _row(action: Action, prefix: str) -> dict[str, Any]:
+    row = row_of(action)
+    row["id"] = prefix + action.id
+    if action.customer is not None:
+        row["customer"] = prefix + action.customer
+    if isinstance(action, PublishCatalog):
+        row.pop("customer", None)
+    return row
+
+
+def _event(step: UsageStep, prefix: str) -> dict[str, Any]:
+    named = {name: getattr(step, name, None) for name in EVENTS}
+    properties = json.dumps(step.properties) if step.properties else None
+    is_valued = step.value is not None or step.model is not None
+    return {
+        **named,
+        "customer_id": prefix + step.customer_id,
+        "source": prefix + step.source,
+        "properties": properties,
+        "value": step.value if is_valued else 1,
+    }
+
+
+def _late_landings(scenario: Scenario) -> set[date]:
+    arrivals: Iterable[tuple[date, date]] = [
+        *((it.at.date(), it.received_at.date()) for it in scenario.actions),
+        *(
+            (it.occurred_at.date(), (it.received_at or it.occurred_at).date())
+            for it in scenario.usage
+        ),
+    ]
+    return {landed for happened, landed in arrivals if landed > happened}
+
+
+def _observed(root: DataRoot, it: Told, drafted: Drafted) -> Observed:
+    """What a scenario made by the end of its last day, its prefix taken off again."""
+    prefix = it.prefix
+    rated = drafted.rated
+    invoices = [posted.invoice for posted in read_books(root).invoices] + _drafts(root)
+    mine = replace(
+        rated,
+        invoices=tuple(
+            replace(made, customer_id=made.customer_id.removeprefix(prefix))
+            for made in invoices
+            if made.customer_id.startswith(prefix)
+        ),
+        outcomes=tuple(
+            replace(outcome, action_id=outcome.action_id.removeprefix(prefix))
+            for outcome in rated.outcomes
+            if outcome.action_id.startswith(prefix)
+        ),
+        notices=tuple(
+            replace(notice, customer_id=notice.customer_id.removeprefix(prefix))
+            for notice in rated.notices
+            if notice.customer_id.startswith(prefix)
+        ),
+        states={key: state for key, state in rated.states.items() if key.startswith(prefix)},
+        faults=tuple(fault for fault in rated.faults if fault.customer_id.startswith(prefix)),
+    )
+    observed = observed_of(it.scenario, mine, _set_aside(root, drafted, prefix))
+    standings = {key.removeprefix(prefix): value for key, value in observed.standings.items()}
+    return replace(observed, standings=standings)
+
+
+def _drafts(root: DataRoot) -> list[Invoice]:
+    try:
+        return list(read_drafts(root).invoices)
+    except NoDrafts:
+        return []
+
+
+def _set_aside(root: DataRoot, drafted: Drafted, prefix: str) -> Counter[str]:
+    """Events by the reason for which they are not counted: unusable ones, and unrated ones."""
+    counts: Counter[str] = Counter()
+    through = f"landing_day={drafted.summary.through}"
+    for partition, path in current_files(root, "set_aside").items():
+        if partition <= through:
+            _add(counts, pl.read_parquet(path), prefix, events=None)
+    _add(counts, drafted.snapshots.set_aside, prefix, events="events")
+    return counts
+
+
+def _add(counts: Counter[str], table: pl.DataFrame, prefix: str, *, events: str | None) -> None:
+    mine = table.filter(pl.col("customer_id").str.starts_with(prefix))
+    for row in mine.iter_rows(named=True):
+        counts[row["reason"]] += 1 if events is None else row[events]
