@@ -21,11 +21,11 @@ from pipelines.billing import Meter, Rated, rate
 from pipelines.books import Books, read_books, unbooked
 from pipelines.catalogs import DatedCatalog
 from pipelines.datasets import current_files
-from pipelines.days import partition_of
 from pipelines.drafts import DraftSummary, Hold, write_drafts
 from pipelines.history import Known, read_known
 from pipelines.landing import Registered, register_new_files
 from pipelines.metering import Metered, MeteringSpec, meter_days
+from pipelines.partitions import partition_of
 from pipelines.paths import DataRoot
 from pipelines.set_aside import write_set_aside_actions
 from pipelines.snapshots import Snapshots, failed_checks, take_snapshots, write_snapshots
