@@ -42,10 +42,10 @@ steady as (
 prices as (
     select
         price_id,
-        input_price,
-        output_price,
-        cache_read_price,
-        cache_write_price,
+        input_price::hugeint as input_price,
+        output_price::hugeint as output_price,
+        cache_read_price::hugeint as cache_read_price,
+        cache_write_price::hugeint as cache_write_price,
         is_per_event,
     from model_prices
 ),
