@@ -1,16 +1,23 @@
 """Whether scenarios make the money that they must: `fairbill check`.
 
-In the core, a story's usage is metered by the project's own SQL in an in-memory DuckDB and
-every invoice counts as posted at its cutoff. Through the pipeline is `scenario_pipeline`.
+In the core, a story's usage is metered by the project's own SQL in an in-memory DuckDB, from
+files in a folder that is gone afterwards, and every invoice counts as posted at its cutoff.
+Through the pipeline is `scenario_pipeline`.
 """
 
+import json
+import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
-from billing_core.actions import Action
+import polars as pl
+
+from billing_core.actions import Action, CreateCustomer
 from billing_core.bill import Bill, bill_posted_at_cutoff
 from billing_core.period import midnight
 from billing_core.setting import Setting
@@ -19,13 +26,35 @@ from pipelines.action_log import without_personal
 from pipelines.ai_prices import prices_of_versions
 from pipelines.billing import History, Rated, rate
 from pipelines.history import versions_of
+from pipelines.landing import register_new_files
+from pipelines.metering import meter_days
+from pipelines.paths import DataRoot
 from pipelines.progress import report
 from pipelines.scenario_compare import Observed, differences
 from pipelines.scenario_files import LoadedScenarios, Scenario, UsageStep, load_scenarios
-from pipelines.snapshots import InMemoryUsage, metered_in_memory
+from pipelines.snapshots import Snapshots, take_snapshots
 from pipelines.steps import ai_versions, metering_spec
-from pipelines.usage_frames import KnownCustomer, WindowRequest
+from pipelines.usage_frames import KnownCustomer, Schema
 from pipelines.world import zones
+
+EVENTS: Schema = {
+    "event_id": pl.String,
+    "source": pl.String,
+    "customer_id": pl.String,
+    "feature": pl.String,
+    "occurred_at": pl.Datetime("us", "UTC"),
+    "received_at": pl.Datetime("us", "UTC"),
+    "value": pl.Decimal(38, 9),
+    "amount": pl.Decimal(38, 9),
+    "model": pl.String,
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "cache_read_tokens": pl.Int64,
+    "cache_write_tokens": pl.Int64,
+    "properties": pl.String,
+    "retracts": pl.String,
+}
+"""The canonical columns of usage files."""
 
 Observe = Callable[[Sequence[Scenario]], Iterator[Observed]]
 """How scenarios are run: what came out of each, in the order given."""
@@ -73,18 +102,70 @@ def in_core(scenarios: Sequence[Scenario]) -> Iterator[Observed]:
 
 def observed_in_core(scenario: Scenario) -> Observed:
     """What comes of a story when each invoice counts as posted at its cutoff. Rule USE-8."""
-    usage = _usage_of(scenario)
-    history = _history(scenario)
-    late_days = _late_days(scenario.usage)
-    aside: Counter[str] = Counter()
+    history, late_days = _history(scenario), _late_days(scenario.usage)
 
     def fold(customer: str, actions: Sequence[Action], setting: Setting, until: datetime) -> Bill:
         days = late_days.get(customer, ())
         return bill_posted_at_cutoff(customer, actions, setting, until=until, late_days=days)
 
-    rated = rate(history, lambda requests: usage.of(requests), fold)
-    aside.update(usage.set_aside(rated.requests, through=history.setting.known_on))
-    return observed_of(scenario, rated, aside)
+    with tempfile.TemporaryDirectory(prefix="fairbill-check-") as folder:
+        root = DataRoot(Path(folder))
+        if not scenario.usage:
+            rated = rate(history, lambda asked: {it.key: {} for it in asked}, fold)
+            return observed_of(scenario, rated, Counter())
+        usage = _metered(root, scenario, history)
+        rated = rate(history, lambda asked: usage(asked).usage, fold)
+        return observed_of(scenario, rated, _counts(usage(rated.requests)))
+
+
+def land_usage(root: DataRoot, steps: Iterable[UsageStep], *, prefix: str = "") -> None:
+    """Write a story's events as files, each in the folder of the day on which it arrives."""
+    events: dict[date, list[dict[str, object]]] = defaultdict(list)
+    for step in steps:
+        arrived = step.received_at or step.occurred_at
+        events[arrived.date()].append(_event(step, prefix))
+    for day, rows in events.items():
+        folder = root.usage_landing / f"day={day}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(rows, schema=EVENTS).write_parquet(folder / f"{prefix}usage.parquet")
+
+
+def _event(step: UsageStep, prefix: str) -> dict[str, object]:
+    """An event in the canonical columns; one without a value or a model counts 1."""
+    named = {name: getattr(step, name, None) for name in EVENTS}
+    is_counted = step.value is None and step.model is None
+    return {
+        **named,
+        "customer_id": prefix + step.customer_id,
+        "source": prefix + step.source,
+        "properties": json.dumps(step.properties) if step.properties else None,
+        "value": Decimal(1) if is_counted else step.value,
+    }
+
+
+def _metered(root: DataRoot, scenario: Scenario, history: History) -> Callable[..., Snapshots]:
+    """The story's usage, metered by the project's own SQL; what answers for windows."""
+    prices = prices_of_versions(ai_versions(scenario.catalogs))
+    spec = metering_spec(scenario.catalogs, prices)
+    through = history.setting.known_on
+    land_usage(root, scenario.usage)
+    register_new_files(root, through)
+    meter_days(root, through, spec)
+    customers = [
+        KnownCustomer(action.customer, action.customer, date.min)
+        for action in scenario.actions
+        if isinstance(action, CreateCustomer)
+    ]
+    return partial(take_snapshots, root, customers=customers, spec=spec, through=through)
+
+
+def _counts(snapshots: Snapshots) -> Counter[str]:
+    """Events by the reason for which they are set aside."""
+    counts: Counter[str] = Counter()
+    for table in (snapshots.set_aside, snapshots.rows_set_aside):
+        for row in table.iter_rows(named=True):
+            counts[row["reason"]] += row["events"]
+    return counts
 
 
 def observed_of(scenario: Scenario, rated: Rated, set_aside: Counter[str]) -> Observed:
@@ -130,26 +211,6 @@ def _history(scenario: Scenario) -> History:
         assumes_payment=scenario.is_paid_at_once,
     )
     return History(setting, scenario.bill_through, by_customer)
-
-
-@dataclass(frozen=True, slots=True)
-class _Usage:
-    """The usage of a story in an in-memory DuckDB."""
-
-    metered: InMemoryUsage
-
-    def of(self, requests: Sequence[WindowRequest]):  # type: ignore[no-untyped-def]
-        return self.metered.usage(requests)
-
-
-def _usage_of(scenario: Scenario) -> InMemoryUsage:
-    prices = prices_of_versions(ai_versions(scenario.catalogs))
-    known = [
-        KnownCustomer(action.customer, action.customer, date.min)
-        for action in scenario.actions
-        if action.do == "create_customer" and action.customer is not None
-    ]
-    return metered_in_memory(scenario.usage, metering_spec(scenario.catalogs, prices), known)
 
 
 def _late_days(usage: Sequence[UsageStep]) -> dict[str, set[date]]:

@@ -20,34 +20,14 @@ from billing_core.actions import Action, InvoiceReference, Payment, PublishCatal
 from billing_core.catalog_checks import text_of
 from billing_core.invoice import Invoice, InvoiceType
 from pipelines.books import read_books
-from pipelines.check import observed_in_core, observed_of
-from pipelines.datasets import current_files
+from pipelines.check import land_usage, observed_in_core, observed_of
 from pipelines.drafts import NoDrafts, read_drafts
 from pipelines.paths import DataRoot
 from pipelines.progress import report
 from pipelines.runs import DRAFTED, materialize
 from pipelines.scenario_compare import Observed
-from pipelines.scenario_files import Scenario, UsageStep
+from pipelines.scenario_files import Scenario
 from pipelines.steps import Drafted, draft
-
-EVENTS = {
-    "event_id": pl.String,
-    "source": pl.String,
-    "customer_id": pl.String,
-    "feature": pl.String,
-    "occurred_at": pl.Datetime("us", "UTC"),
-    "received_at": pl.Datetime("us", "UTC"),
-    "value": pl.Decimal(38, 9),
-    "amount": pl.Decimal(38, 9),
-    "model": pl.String,
-    "input_tokens": pl.Int64,
-    "output_tokens": pl.Int64,
-    "cache_read_tokens": pl.Int64,
-    "cache_write_tokens": pl.Int64,
-    "properties": pl.String,
-    "retracts": pl.String,
-}
-"""The canonical columns of usage files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +103,15 @@ def _land(root: DataRoot, group: Sequence[Told]) -> None:
     tree = {**text_of(first.catalog), "effective_at": first.effective_at.isoformat()}
     (root.catalog / "base.yaml").write_text(json.dumps(tree), encoding="utf-8")
     actions: dict[date, list[dict[str, Any]]] = defaultdict(list)
-    events: dict[date, list[dict[str, Any]]] = defaultdict(list)
     for it in group:
         for action in _with_payments(it):
             actions[action.received_at.date()].append(_row(action, it.prefix))
-        for step in it.scenario.usage:
-            arrived = step.received_at or step.occurred_at
-            events[arrived.date()].append(_event(step, it.prefix))
     for day, rows in actions.items():
         path = root.actions_landing / f"day={day}" / "actions.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    for day, rows in events.items():
-        path = root.usage_landing / f"day={day}" / "usage.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame(rows, schema=EVENTS).write_parquet(path)
+    for it in group:
+        land_usage(root, it.scenario.usage, prefix=it.prefix)
 
 
 def _with_payments(it: Told) -> Iterator[Action]:
@@ -176,19 +150,6 @@ def _row(action: Action, prefix: str) -> dict[str, Any]:
     return row
 
 
-def _event(step: UsageStep, prefix: str) -> dict[str, Any]:
-    named = {name: getattr(step, name, None) for name in EVENTS}
-    properties = json.dumps(step.properties) if step.properties else None
-    is_valued = step.value is not None or step.model is not None
-    return {
-        **named,
-        "customer_id": prefix + step.customer_id,
-        "source": prefix + step.source,
-        "properties": properties,
-        "value": step.value if is_valued else 1,
-    }
-
-
 def _late_landings(scenario: Scenario) -> set[date]:
     arrivals: Iterable[tuple[date, date]] = [
         *((it.at.date(), it.received_at.date()) for it in scenario.actions),
@@ -225,7 +186,7 @@ def _observed(root: DataRoot, it: Told, drafted: Drafted) -> Observed:
         states={key: state for key, state in rated.states.items() if key.startswith(prefix)},
         faults=tuple(fault for fault in rated.faults if fault.customer_id.startswith(prefix)),
     )
-    observed = observed_of(it.scenario, mine, _set_aside(root, drafted, prefix))
+    observed = observed_of(it.scenario, mine, _set_aside(drafted, prefix))
     standings = {key.removeprefix(prefix): value for key, value in observed.standings.items()}
     return replace(observed, standings=standings)
 
@@ -237,18 +198,11 @@ def _drafts(root: DataRoot) -> list[Invoice]:
         return []
 
 
-def _set_aside(root: DataRoot, drafted: Drafted, prefix: str) -> Counter[str]:
+def _set_aside(drafted: Drafted, prefix: str) -> Counter[str]:
     """Events by the reason for which they are not counted: unusable ones, and unrated ones."""
     counts: Counter[str] = Counter()
-    through = f"landing_day={drafted.summary.through}"
-    for partition, path in current_files(root, "set_aside").items():
-        if partition <= through:
-            _add(counts, pl.read_parquet(path), prefix, events=None)
-    _add(counts, drafted.snapshots.set_aside, prefix, events="events")
+    for table in (drafted.snapshots.set_aside, drafted.snapshots.rows_set_aside):
+        mine = table.filter(pl.col("customer_id").str.starts_with(prefix))
+        for row in mine.iter_rows(named=True):
+            counts[row["reason"]] += row["events"]
     return counts
-
-
-def _add(counts: Counter[str], table: pl.DataFrame, prefix: str, *, events: str | None) -> None:
-    mine = table.filter(pl.col("customer_id").str.starts_with(prefix))
-    for row in mine.iter_rows(named=True):
-        counts[row["reason"]] += 1 if events is None else row[events]
