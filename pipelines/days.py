@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,16 +64,16 @@ def day_digests(day: Day) -> DayDigests:
     """The usable rows of all files of a day, by identity, file and row."""
     parts = [scanned for _, scanned in day.read]
     files = [np.full(len(s.row_numbers), f.number, np.int32) for f, s in day.read]
-    columns = (
+    columns: list[npt.NDArray[Any]] = [
         _joined([part.identities for part in parts], np.uint64),
         _joined([part.contents for part in parts], np.uint64),
         _joined([part.received for part in parts], np.int64),
         _joined(files, np.int32),
         _joined([part.row_numbers for part in parts], np.int32),
-    )
+    ]
     if len(parts) > 1:
         order = np.argsort(columns[0], kind="stable")
-        columns = tuple(column[order] for column in columns)
+        columns = [column[order] for column in columns]
     return DayDigests(day.day.toordinal(), *columns)
 
 
@@ -135,5 +136,5 @@ def _retractions(day: Day, not_counted: pl.DataFrame) -> pl.DataFrame:
     return rows.sort("identity", *places)
 
 
-def _joined(parts: Sequence[npt.NDArray[np.generic]], kind: type[np.generic]) -> npt.NDArray:
+def _joined(parts: Sequence[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:
     return np.concatenate(parts) if parts else np.empty(0, kind)

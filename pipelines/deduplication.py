@@ -107,7 +107,8 @@ class _Sieve:
         return cls(table, shift)
 
     def passes(self, digests: Digests) -> npt.NDArray[np.bool_]:
-        return self.table[digests >> self.shift]
+        found: npt.NDArray[np.bool_] = self.table[digests >> self.shift]
+        return found
 
 
 def _stands_in(digests: Digests, wanted: Digests) -> npt.NDArray[np.bool_]:

@@ -68,7 +68,8 @@ def _share(column: pa.Array, name: str) -> Digests:
 def _dictionary_share(column: pa.DictionaryArray, name: str) -> Digests:
     shares = np.append(_share(column.dictionary, name), np.uint64(0))
     places = column.indices.fill_null(len(shares) - 1) if column.null_count else column.indices
-    return shares[places.to_numpy(zero_copy_only=False)]
+    found: Digests = shares[places.to_numpy(zero_copy_only=False)]
+    return found
 
 
 def _integer_words(column: pa.Array) -> Digests:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -183,7 +184,6 @@ def query_batches(
     text = rows_sql(query, file_number=0, landing_day=landing_day, features=features)
     # a connection of its own: the checks of a chunk are put to the first while this one is read
     with connection.cursor() as reading:
-        reading.execute("set TimeZone = 'UTC'")
         yield from reading.sql(text).to_arrow_reader(CHUNK_ROWS)
 
 
@@ -310,7 +310,7 @@ def _are_models_priced(batch: pa.RecordBatch, priced_from: Mapping[str, int]) ->
 def _unusable(connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch) -> pl.DataFrame:
     connection.register("landed_rows", pa.Table.from_batches([batch]))
     try:
-        found = connection.sql(sql_text("staging/unusable_rows")).pl()
+        found: pl.DataFrame = connection.sql(sql_text("staging/unusable_rows")).pl()
     finally:
         connection.unregister("landed_rows")
     return found.select(
@@ -343,5 +343,5 @@ def _texts(column: pa.Array) -> list[str | None]:
     return texts
 
 
-def _joined(parts: list[npt.NDArray[np.generic]], kind: type[np.generic]) -> npt.NDArray:
+def _joined(parts: Sequence[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:
     return np.concatenate(parts) if parts else np.empty(0, kind)

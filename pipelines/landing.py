@@ -126,7 +126,7 @@ def register_new_files(
     problems += _vanished(root, known.values())
     fresh: list[LandedFile] = []
     with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set global TimeZone = 'UTC'")
         for item in found:
             checked = _checked(root, item, known.get(item.name))
             if isinstance(checked, Problem):

@@ -278,11 +278,11 @@ def _wanted(
     if mapping is None:
         return {name: _quoted(name) for name in COLUMNS if name in own}
     by_case = {name.lower(): name for name in own}
-    named = {
-        name: _quoted(by_case[text.lower()]) if text.lower() in by_case else f"({text})"
+    named: dict[str, str] = {
+        str(name): _quoted(by_case[text.lower()]) if text.lower() in by_case else f"({text})"
         for name, text in mapping.columns.items()
     }
-    return named | {name: text_literal(text) for name, text in mapping.constants.items()}
+    return named | {str(name): text_literal(text) for name, text in mapping.constants.items()}
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ from pipelines.mappings import rows_sql
 from pipelines.partitions import day_of, partition_of
 from pipelines.paths import DataRoot, sql_text
 from pipelines.reasons import row_texts
-from pipelines.retractions import retraction_rows, with_retractions
+from pipelines.retractions import earlier_days, retraction_rows, with_retractions
 from pipelines.usage_frames import (
     SET_ASIDE,
     STATEFUL,
@@ -55,6 +55,9 @@ from pipelines.usage_frames import (
 
 BATCH_ROWS = 12_000_000
 """How many rows are metered in one pass: what fits in half a gigabyte."""
+
+BY_MODEL = 0
+"""In place of a price id: the model alone tells the price."""
 
 MEMORY_LIMIT = "600MB"
 THREADS = 2
@@ -136,7 +139,7 @@ def meter_days(
 def connected() -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB that holds to UTC and to its share of memory."""
     connection = duckdb.connect()
-    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set global TimeZone = 'UTC'")
     connection.execute(f"set threads = {THREADS}")
     connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
     return connection
@@ -206,7 +209,9 @@ def _meter_batch(
 ) -> Metered:
     days, problems = _read_days(root, connection, register, batch, spec)
     settled = _settle(root, days, spec)
-    settled, found = with_retractions(root, connection, register, settled, spec.features)
+    own = {item.day.day for item in settled}
+    earlier = earlier_days(root, connection, register, own, spec.features)
+    settled, found = with_retractions(connection, settled, earlier)
     with ThreadPoolExecutor(THREADS) as pool:
         written = pool.map(lambda day: _write_day(root, connection.cursor(), day, spec), settled)
         files = [file for day in written for file in day]
@@ -229,7 +234,9 @@ def _read_days(
     landed = [(number, file) for day in batch for number, file in enumerate(register.on(day))]
     with ThreadPoolExecutor(THREADS) as pool:
         read = list(
-            pool.map(lambda item: _read_file(root, connection.cursor(), *item, spec), landed)
+            pool.map(
+                lambda item: _read_file(root, connection.cursor(), item[0], item[1], spec), landed
+            )
         )
     days: list[Day] = []
     problems: list[Problem] = []
@@ -318,7 +325,7 @@ def _write_day(
     tables |= {
         "usage_excluded": _excluded(item),
         "usage_conflicts": conflicts,
-        "set_aside": _set_aside(item),
+        "set_aside": rows_set_aside(item),
         "usage_retractions": retraction_rows(item),
         "usage_reversals": item.reversals,
     }
@@ -348,16 +355,20 @@ def _counted(
         for file in item.day.files
         if file.query is not None
     ]
-    scans = [scanned for _, scanned in item.day.read]
-    back = item.reversals["occurred_at"].dt.epoch("us")
-    _register_prices(
-        connection,
-        spec,
-        min([*(s.first_at for s in scans), *back], default=0),
-        max([*(s.last_at for s in scans), *back], default=0),
-    )
+    first_at, last_at = instants_of([item])
+    register_prices(connection, spec, first_at, last_at)
     prepare_counted(connection, queries, item.excluded, item.reversals)
     return counted_tables(connection, spec)
+
+
+def instants_of(days: Sequence[SettledDay]) -> tuple[int, int]:
+    """The earliest and the latest instant of what days count or take back, microseconds."""
+    scans = [scanned for item in days for _, scanned in item.day.read]
+    back = [at for item in days for at in item.reversals["occurred_at"].dt.epoch("us")]
+    return (
+        min([*(scan.first_at for scan in scans), *back], default=0),
+        max([*(scan.last_at for scan in scans), *back], default=0),
+    )
 
 
 def prepare_counted(
@@ -372,7 +383,7 @@ def prepare_counted(
     connection.register("reversed_events", naive.to_arrow())
     landed = " union all ".join(queries) or no_rows_sql()
     connection.execute(f"create or replace temp view landed_rows as {landed}")
-    for name in ("counted_events", "priced_events", "usage_costs"):
+    for name in ("counted_events", "priced_events"):
         text = sql_text(f"usage/{name}")
         connection.execute(f"create or replace temp view {name} as {text}")
 
@@ -381,6 +392,8 @@ def counted_tables(
     connection: duckdb.DuckDBPyConnection, spec: MeteringSpec
 ) -> dict[str, pl.DataFrame]:
     """What is kept of `counted_events`, by dataset."""
+    costs = sql_text("usage/usage_costs" if spec.is_per_event else "usage/no_costs")
+    connection.execute(f"create or replace temp view usage_costs as {costs}")
     tables = {
         "usage_daily": conformed(connection.sql(sql_text("usage/usage_daily")).pl(), USAGE_DAILY)
     }
@@ -420,7 +433,7 @@ def _excluded(item: SettledDay) -> pl.DataFrame:
     return conformed(rows, USAGE_EXCLUDED).sort("path", "row_number", "kind")
 
 
-def _set_aside(item: SettledDay) -> pl.DataFrame:
+def rows_set_aside(item: SettledDay) -> pl.DataFrame:
     """What of a day cannot be used: whole files, and single rows, with reason and cure."""
     day = pl.lit(item.day.day).alias("landing_day")
     tables = []
@@ -526,29 +539,32 @@ def known_references(prices: Sequence[AiPrice]) -> References:
     return References(pa.table(table), priced_from)
 
 
-def _register_prices(
+def register_prices(
     connection: duckdb.DuckDBPyConnection, spec: MeteringSpec, first_at: int, last_at: int
 ) -> None:
     """Make the relations of prices of a day whose events lie between two instants.
 
     A model that has one price for all of them, whatever the request's size, is steady: it is
-    priced after the sums are made. The others are priced event by event.
+    priced after the sums are made; a bare name is only resolved before. The others are priced
+    event by event.
     """
     steady: list[tuple[str, AiPrice]] = []
     varying: list[tuple[str, AiPrice]] = []
-    by_model: dict[str, list[AiPrice]] = {}
-    for price in spec.prices:
-        by_model.setdefault(price.model, []).append(price)
     for text, model, _ in references(spec.prices):
-        rows = by_model[model] if model is not None else []
         at = [
             price
-            for price in rows
-            if _microseconds(price.valid_from) <= last_at
+            for price in spec.prices
+            if price.model == model
+            and _microseconds(price.valid_from) <= last_at
             and _microseconds(price.valid_to) > first_at
         ]
-        is_steady = len(at) == 1 and text == model and at[0].tokens_up_to == MOST_TOKENS
-        (steady if is_steady else varying).extend((text, price) for price in at)
+        is_steady = len(at) == 1 and at[0].tokens_up_to == MOST_TOKENS
+        if is_steady and text == model:
+            steady.append((text, at[0]))
+        elif is_steady:
+            varying.append((text, replace(at[0], price_id=BY_MODEL)))
+        else:
+            varying += [(text, price) for price in at]
     connection.register("steady_prices", _price_table(steady))
     connection.register("varying_prices", _price_table(varying))
     connection.register("model_prices", _scaled_prices(spec))
@@ -561,7 +577,7 @@ def _price_table(rows: Sequence[tuple[str, AiPrice]]) -> pa.Table:
         {
             "reference": pa.array([text for text, _ in rows], pa.string()),
             "model": pa.array([price.model for price in prices], pa.string()),
-            "price_id": pa.array([price.price_id for price in prices], pa.int32()),
+            "price_id": pa.array([price.price_id or None for price in prices], pa.int32()),
             "valid_from": pa.array([_naive(price.valid_from) for price in prices], instants),
             "valid_to": pa.array([_naive(price.valid_to) for price in prices], instants),
             "tokens_above": pa.array([price.tokens_above for price in prices], pa.int64()),

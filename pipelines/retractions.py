@@ -5,9 +5,10 @@ counted on an earlier day is reversed on the day of its retraction: the earlier 
 it is, and what was known at a cutoff in between stays known.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -31,18 +32,67 @@ from pipelines.usage_frames import (
     empty,
 )
 
-_NONE = pl.DataFrame(schema={"identity": pl.UInt64, "first_day": pl.Date})
+FIRST_DAYS = {"identity": pl.UInt64, "first_day": pl.Date}
 
 
-def with_retractions(
+@dataclass(frozen=True, slots=True)
+class EarlierDays:
+    """What a retraction may have to know of days that are metered already.
+
+    first:   of each identity that they retract, the landing day of the first retraction.
+    counted: landing day -> the digests that it counted.
+    excluded: the rows of a day that did not count.
+    queries: the SQL of a day's files, but the ones of these numbers, or why one cannot be read.
+    """
+
+    first: pl.DataFrame
+    counted: Mapping[date, Callable[[], Digests]]
+    excluded: Callable[[date], pl.DataFrame]
+    queries: Callable[[date, Collection[int]], list[str] | Problem]
+
+
+def earlier_days(
     root: DataRoot,
     connection: duckdb.DuckDBPyConnection,
     register: Register,
-    days: Sequence[SettledDay],
+    days: Collection[date],
     features: Sequence[FeatureDefinition],
+) -> EarlierDays:
+    """What is kept of the landing days that are not among `days`."""
+    retractions = current_files(root, "usage_retractions")
+    ids = current_files(root, "usage_ids")
+    known = [
+        pl.read_parquet(path).select("identity", pl.col("landing_day").alias("first_day"))
+        for partition, path in retractions.items()
+        if day_of(partition) not in days
+    ]
+
+    def queries(day: date, set_aside: Collection[int]) -> list[str] | Problem:
+        found = counted_queries(connection, root, register.on(day), set_aside)
+        if isinstance(found, Problem):
+            return found
+        return [
+            rows_sql(query, file_number=number, landing_day=day, features=features)
+            for number, query in found.items()
+        ]
+
+    return EarlierDays(
+        first=pl.concat([pl.DataFrame(schema=FIRST_DAYS), *known]),
+        counted={
+            day_of(partition): _kept_identities(path)
+            for partition, path in ids.items()
+            if day_of(partition) not in days
+        },
+        excluded=lambda day: read_excluded(root, register.on(day), day),
+        queries=queries,
+    )
+
+
+def with_retractions(
+    connection: duckdb.DuckDBPyConnection, days: Sequence[SettledDay], earlier: EarlierDays
 ) -> tuple[list[SettledDay], list[Problem]]:
     """Days, in order, with what their own and earlier retractions take back."""
-    first = _first_days(root, days)
+    first = _first_days(days, earlier)
     if not len(first):
         return list(days), []
     done: list[SettledDay] = []
@@ -50,27 +100,28 @@ def with_retractions(
     for item in days:
         kept = _without_retracted(item, first)
         if len(kept.retractions):
-            kept = replace(kept, retractions=_resolved(root, kept, first, done))
-            kept, found = _with_reversals(root, connection, register, kept, done, features)
+            kept = replace(kept, retractions=_resolved(kept, first, done, earlier))
+            kept, found = _with_reversals(connection, kept, done, earlier)
             problems += found
         done.append(kept)
     return done, problems
 
 
-def _first_days(root: DataRoot, days: Sequence[SettledDay]) -> pl.DataFrame:
+def _kept_identities(path: Path) -> Callable[[], Digests]:
+    def read() -> Digests:
+        return pl.read_parquet(path, columns=["identity"])["identity"].to_numpy()
+
+    return read
+
+
+def _first_days(days: Sequence[SettledDay], earlier: EarlierDays) -> pl.DataFrame:
     """For each retracted identity, the landing day of its first retraction."""
-    own = {partition_of(item.day.day) for item in days}
-    known = [
-        pl.read_parquet(path).select("identity", pl.col("landing_day").alias("first_day"))
-        for partition, path in current_files(root, "usage_retractions").items()
-        if partition not in own
-    ]
     new = [
         item.retractions.select("identity", pl.lit(item.day.day).alias("first_day"))
         for item in days
         if len(item.retractions)
     ]
-    rows = pl.concat([_NONE, *known, *new])
+    rows = pl.concat([earlier.first, *new])
     return rows.group_by("identity").agg(pl.col("first_day").min()).sort("identity")
 
 
@@ -98,7 +149,7 @@ def _without_retracted(item: SettledDay, first: pl.DataFrame) -> SettledDay:
 
 
 def _resolved(
-    root: DataRoot, item: SettledDay, first: pl.DataFrame, before: Sequence[SettledDay]
+    item: SettledDay, first: pl.DataFrame, before: Sequence[SettledDay], earlier: EarlierDays
 ) -> pl.DataFrame:
     """The retractions of a day, each with whether it is the first of its event, and the earlier
     landing day on which that event counted."""
@@ -106,75 +157,53 @@ def _resolved(
     is_first = (pl.col("first_day") == item.day.day) & pl.col("identity").is_first_distinct()
     rows = rows.with_columns(is_first.alias("is_first"))
     wanted = rows.filter("is_first")["identity"].to_numpy()
-    here = members(wanted, item.identities)
+    left = np.delete(wanted, members(wanted, item.identities))
     counted_on: dict[int, date] = {}
-    left = np.delete(wanted, here)
-    for day, identities in _counted_before(root, item.day.day, before):
+    for day, identities in _counted_before(item.day.day, before, earlier):
         if not len(left):
             break
         places = members(left, identities)
         counted_on |= {int(identity): day for identity in left[places]}
         left = np.delete(left, places)
-    days = [counted_on.get(identity) if is_one else None for identity, is_one in _pairs(rows)]
+    pairs = zip(rows["identity"].to_list(), rows["is_first"].to_list(), strict=True)
+    days = [counted_on.get(identity) if is_one else None for identity, is_one in pairs]
     return rows.with_columns(pl.Series("counted_on", days, dtype=pl.Date))
 
 
-def _pairs(rows: pl.DataFrame) -> list[tuple[int, bool]]:
-    return list(zip(rows["identity"].to_list(), rows["is_first"].to_list(), strict=True))
-
-
 def _counted_before(
-    root: DataRoot, day: date, before: Sequence[SettledDay]
+    day: date, before: Sequence[SettledDay], earlier: EarlierDays
 ) -> Iterator[tuple[date, Digests]]:
     """What each earlier landing day counted, the newest first."""
     own = {item.day.day: item.identities for item in before}
-    kept = {day_of(name): path for name, path in current_files(root, "usage_ids").items()}
-    for other in sorted({*own, *kept}, reverse=True):
+    for other in sorted({*own, *earlier.counted}, reverse=True):
         if other < day:
-            identities = own.get(other)
-            if identities is None:
-                identities = pl.read_parquet(kept[other], columns=["identity"])[
-                    "identity"
-                ].to_numpy()
-            yield other, identities
+            yield other, own[other] if other in own else earlier.counted[other]()
 
 
 def _with_reversals(
-    root: DataRoot,
     connection: duckdb.DuckDBPyConnection,
-    register: Register,
     item: SettledDay,
     before: Sequence[SettledDay],
-    features: Sequence[FeatureDefinition],
+    earlier: EarlierDays,
 ) -> tuple[SettledDay, list[Problem]]:
     """A day with the events of earlier days that it takes back, read from their files."""
-    own = {other.day.day: other for other in before}
+    own = {other.day.day: other.excluded for other in before}
     reversals: list[pl.DataFrame] = []
     problems: list[Problem] = []
-    rows = item.retractions
-    for (counted_on,), wanted in rows.drop_nulls("counted_on").group_by(
-        "counted_on", maintain_order=True
-    ):
-        files = register.on(counted_on)
-        excluded = _excluded(root, files, counted_on, own)
-        queries = counted_queries(connection, root, files, whole_files(excluded))
+    groups = item.retractions.drop_nulls("counted_on").partition_by("counted_on", as_dict=True)
+    for (counted_on,), rows in sorted(groups.items()):
+        excluded = own[counted_on] if counted_on in own else earlier.excluded(counted_on)
+        queries = earlier.queries(counted_on, whole_files(excluded))
         if isinstance(queries, Problem):
             problems.append(queries)
-            item = _set_aside(item, wanted)
+            item = _set_aside(item, rows)
             continue
-        reversals.append(
-            _events(
-                connection,
-                [rows_sql(q, file_number=n, landing_day=counted_on, features=features)
-                 for n, q in queries.items()],
-                excluded,
-                wanted.select(
-                    "source",
-                    pl.col("retracts").alias("event_id"),
-                    pl.lit(item.day.day).alias("retracted_on"),
-                ),
-            )
-        )  # fmt: skip
+        wanted = rows.select(
+            "source",
+            pl.col("retracts").alias("event_id"),
+            pl.lit(item.day.day).alias("retracted_on"),
+        )
+        reversals.append(_events(connection, queries, excluded, wanted))
     found = pl.concat([empty(USAGE_REVERSALS), *reversals]).sort("source", "event_id")
     return replace(item, reversals=found), problems
 
