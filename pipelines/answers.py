@@ -190,9 +190,11 @@ def _published(now: "Status") -> str:
 
 
 def _rest(each: Mapping[str, object]) -> str:
-    """What an asset says of itself beyond counts, in short."""
-    left = {"rows_in", "rows_out", "faults", "problems", "preview", "tables", "hash", "left_out"}
-    said = ((name.replace("_", " "), value) for name, value in each.items() if name not in left)
-    return ", ".join(
-        f"{name} {grouped(value)}" for name, value in said if value not in ("", 0, None)
-    )
+    """What an asset says of itself beyond counts, in short: no lists, no tables."""
+    left = {"rows_in", "rows_out", "faults", "problems", "hash", "left_out", "path", "posted_days"}
+    said = {
+        name.replace("_", " "): grouped(value)
+        for name, value in each.items()
+        if name not in left and value and "\n" not in str(value)
+    }
+    return ", ".join(f"{name} {value}" for name, value in said.items())

@@ -135,9 +135,7 @@ def _materialize(
         except dg.DagsterAssetCheckFailedError as error:
             raise ChecksFailed(_failed_checks(instance)) from error
         events = result.get_asset_materialization_events()
-    return {
-        str(event.asset_key and event.asset_key.to_user_string()): _facts(event) for event in events
-    }
+    return {made.asset_key.to_user_string(): _facts(made) for made in map(_materialized, events)}
 
 
 def _selected(assets: Sequence[str]) -> "dg.AssetSelection":
@@ -158,10 +156,12 @@ _LOGGING = {
 }
 
 
-def _facts(event: "dg.DagsterEvent") -> tuple[str, dict[str, object]]:
-    made = event.step_materialization_data.materialization
-    values = {name: getattr(value, "value", value) for name, value in made.metadata.items()}
-    return made.asset_key.to_user_string(), values
+def _materialized(event: "dg.DagsterEvent") -> "dg.AssetMaterialization":
+    return event.step_materialization_data.materialization
+
+
+def _facts(made: "dg.AssetMaterialization") -> dict[str, object]:
+    return {name: getattr(value, "value", value) for name, value in made.metadata.items()}
 
 
 def _failed_checks(instance: "dg.DagsterInstance") -> list[FailedCheck]:

@@ -9,19 +9,26 @@ from collections.abc import Mapping
 import duckdb
 import polars as pl
 
-from pipelines.datasets import current_files
+from pipelines.ai_prices import read_ai_prices
 from pipelines.drafts import NoDrafts, draft_frames, read_summary
 from pipelines.frames import InvoiceFrames, invoice_frames
 from pipelines.paths import DataRoot, sql_text
-from pipelines.usage_frames import USAGE_RECEIPTS, empty
+from pipelines.snapshots import CHECKS, failed_checks
+from pipelines.steps import Drafted, metering_spec
 from pipelines.warehouse import CheckResult
 
 
-def landed_rows(root: DataRoot) -> CheckResult:
-    """Each row of each landed file ended in exactly one place. Rule USE-6."""
-    paths = current_files(root, "usage_receipts").values()
-    receipts = pl.concat([empty(USAGE_RECEIPTS), *(pl.read_parquet(path) for path in paths)])
-    return _checked("landed_rows", {"usage_receipts": receipts})
+def usage_checks(root: DataRoot, drafted: Drafted) -> list[CheckResult]:
+    """What was received is what was rated or is set aside, on all three levels. Rule USE-6."""
+    known = drafted.known
+    failed = failed_checks(
+        root,
+        drafted.rated.requests,
+        customers=known.customers,
+        spec=metering_spec(known.catalogs, read_ai_prices(root)),
+        through=drafted.summary.through,
+    )
+    return [_result(name, failed.get(name)) for name in CHECKS]
 
 
 def draft_totals(root: DataRoot) -> CheckResult:
@@ -39,14 +46,14 @@ def _drafted(root: DataRoot) -> InvoiceFrames:
 
 
 def _checked(name: str, tables: Mapping[str, pl.DataFrame]) -> CheckResult:
-    text = sql_text(f"checks/{name}")
     with duckdb.connect() as connection:
         for table, rows in tables.items():
             connection.register(table, rows)
-        found = connection.sql(text).pl()
-    return CheckResult(
-        name=name,
-        what=text.splitlines()[0].removeprefix("-- what:").strip(),
-        offending=found.height,
-        first="" if found.is_empty() else str(found.row(0, named=True)),
-    )
+        return _result(name, connection.sql(sql_text(f"checks/{name}")).pl())
+
+
+def _result(name: str, found: pl.DataFrame | None) -> CheckResult:
+    what = sql_text(f"checks/{name}").splitlines()[0].removeprefix("-- what:").strip()
+    if found is None or found.is_empty():
+        return CheckResult(name=name, what=what, offending=0, first="")
+    return CheckResult(name, what, found.height, str(found.row(0, named=True)))

@@ -9,11 +9,14 @@ import polars as pl
 
 from billing_core.invoice import Invoice
 from pipelines import steps
+from pipelines.defs.checks import check_result
 from pipelines.defs.metadata import facts, observe_days
 from pipelines.defs.partitions import SINGLE_RUN, WRITER, days, days_asked, last_day
 from pipelines.defs.resources import DataRootResource
 from pipelines.drafts import draft_table, totals_of
 from pipelines.issuing import post_reviewed
+from pipelines.snapshots import CHECKS
+from pipelines.staged_checks import usage_checks
 
 SHOWN = ["billing_day", "customer_id", "invoice_type", "total", "currency"]
 """What a preview shows of an invoice."""
@@ -35,6 +38,9 @@ SHOWN = ["billing_day", "customer_id", "invoice_type", "total", "currency"]
             "replaces them. Of a posted day nothing is drafted and nothing written.",
         ),
     ],
+    check_specs=[
+        dg.AssetCheckSpec(name, asset="usage_snapshots", blocking=True) for name in CHECKS
+    ],
     partitions_def=days,
     group_name="billing",
     backfill_policy=SINGLE_RUN,
@@ -52,7 +58,11 @@ def draft(
         metadata=facts(
             rows_out=len(drafted.snapshots.snapshots),
             windows=len(drafted.rated.requests),
+            set_aside=drafted.snapshots.set_aside,
         ),
+        check_results=[
+            check_result("usage_snapshots", found) for found in usage_checks(root, drafted)
+        ],
     )
     by_day = _by_day(invoices, drafted.rated.invoices)
     observe_days(context, "drafts", by_day)

@@ -7,22 +7,19 @@ from pipelines.defs.resources import DataRootResource
 from pipelines.warehouse import CheckResult
 
 
-@dg.asset_check(asset="usage_daily", blocking=True)
-def landed_rows(data_root: DataRootResource) -> dg.AssetCheckResult:
-    """Each row of each landed file is counted, a duplicate, a conflict or set aside. USE-6."""
-    return _result(staged_checks.landed_rows(data_root.root))
-
-
-@dg.asset_check(asset="drafts", blocking=True)
-def draft_totals(data_root: DataRootResource) -> dg.AssetCheckResult:
+@dg.asset_check(asset="drafts", name="invoice_totals", blocking=True)
+def invoice_totals(data_root: DataRootResource) -> dg.AssetCheckResult:
     """The lines of each drafted invoice add up to its subtotal, tax and total. INV-9."""
-    return _result(staged_checks.draft_totals(data_root.root))
+    return check_result("drafts", staged_checks.draft_totals(data_root.root))
 
 
-def _result(found: CheckResult) -> dg.AssetCheckResult:
+def check_result(asset: str, found: CheckResult) -> dg.AssetCheckResult:
+    """What a check found, as Dagster shows it."""
+    first = f"; the first is {found.first}" if found.first else ""
     return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=found.name,
         passed=found.has_passed,
-        description=f"{found.offending} {found.what}"
-        + (f"; the first is {found.first}" if found.first else ""),
+        description=f"{found.offending} {found.what}{first}",
         metadata={"offending": found.offending},
     )
