@@ -9,14 +9,14 @@ from datetime import date, datetime, timedelta
 
 from billing_core.actions import ReasonCode, Subscribe
 from billing_core.catalog import Catalog
-from billing_core.cycle import period_charges, with_advances
+from billing_core.cycle import paid_period, period_charges, with_advances
 from billing_core.errors import BillingError
 from billing_core.invoice import Invoice, InvoiceType
 from billing_core.issuing import Cause, day_of, issue
 from billing_core.money import Money
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.seats import is_above_without_price, open_seats
-from billing_core.setting import Setting
+from billing_core.setting import CatalogVersion, Setting
 from billing_core.state import ENDED, CustomerState, Status, Subscription
 from billing_core.step import Refused, Step
 from billing_core.terms import Terms
@@ -41,12 +41,13 @@ def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Se
 
     rule: SUB-1, SUB-2, SUB-4, SUB-7, CAT-3, CAT-7, SEAT-5.
     """
-    catalog = setting.version_at(at).catalog
-    found = _terms(state, action, at, setting) or _seats_fit(action, at, setting)
-    if isinstance(found, Refused):
-        return Step(state, found)
-    terms = _chosen_terms(action, catalog, at, setting)
-    _only_built(action, catalog)
+    terms = _terms(state, action, setting.version_at(at))
+    if isinstance(terms, Refused):
+        return Step(state, terms)
+    unfit = _seats_fit(action, terms)
+    if unfit is not None:
+        return Step(state, unfit)
+    _only_built(action, setting.version_at(at).catalog)
     subscription = Subscription(
         id=action.id,
         status=Status.PENDING_PAYMENT,
@@ -67,7 +68,7 @@ def open_first_period(
     if checkout is None:
         raise ValueError(f"subscription {subscription.id} has no checkout")
     opened = _opened(state, replace(subscription, anchor=day), at, setting)
-    charges = period_charges(opened.terms, opened.seats, _period(opened), setting, at)
+    charges = period_charges(opened.terms, opened.seats, paid_period(opened), setting, at)
     state, invoice = issue(state, opened, _cause(opened, at, day, checkout), charges, setting)
     opened = replace(
         opened,
@@ -89,7 +90,7 @@ def _checkout(
     """The initial invoice as a draft that waits for its payment. Rules SUB-4, PAY-0."""
     day = subscription.anchor
     opened = _opened(state, subscription, at, setting)
-    charges = period_charges(opened.terms, opened.seats, _period(opened), setting, at)
+    charges = period_charges(opened.terms, opened.seats, paid_period(opened), setting, at)
     _, draft = issue(state, opened, _cause(opened, at, day, None), charges, setting)
     days = setting.policies_at(at).checkout_days
     waiting = replace(
@@ -134,21 +135,13 @@ def _opened(
     )
 
 
-def _period(subscription: Subscription) -> Period:
-    if subscription.period is None:
-        raise ValueError(f"subscription {subscription.id} has no period")
-    return subscription.period
-
-
 def _with(state: CustomerState, subscription: Subscription) -> CustomerState:
     return replace(state, subscription=subscription)
 
 
-def _terms(
-    state: CustomerState, action: Subscribe, at: datetime, setting: Setting
-) -> Refused | None:
-    """Why the plan cannot be had, or None. The first reason counts."""
-    catalog, running = setting.version_at(at).catalog, state.subscription
+def _terms(state: CustomerState, action: Subscribe, version: CatalogVersion) -> Terms | Refused:
+    """The terms of the plan asked for, or why it cannot be had. The first reason counts."""
+    catalog, running = version.catalog, state.subscription
     if running is not None and running.status not in ENDED:
         return Refused(
             ReasonCode.ALREADY_SUBSCRIBED,
@@ -167,32 +160,17 @@ def _terms(
             f"plan {action.plan!r} has no price for interval {action.interval}; "
             f"it has {', '.join(plan.prices)}",
         )
-    if _chosen_terms_or_none(action, catalog, at, setting) is None:
-        return Refused(
-            ReasonCode.CURRENCY_NOT_AVAILABLE,
-            f"plan {action.plan!r} has no price in {action.currency}",
-        )
-    return None
-
-
-def _chosen_terms_or_none(
-    action: Subscribe, catalog: Catalog, at: datetime, setting: Setting
-) -> Terms | None:
-    interval = None if catalog.plans[action.plan].free else action.interval
     currency = action.currency or catalog.currency
-    return setting.version_at(at).terms.get((action.plan, interval, currency))
-
-
-def _chosen_terms(action: Subscribe, catalog: Catalog, at: datetime, setting: Setting) -> Terms:
-    terms = _chosen_terms_or_none(action, catalog, at, setting)
+    terms = version.terms.get((action.plan, None if plan.free else action.interval, currency))
     if terms is None:
-        raise ValueError(f"plan {action.plan!r} has no terms in {action.currency}")
+        return Refused(
+            ReasonCode.CURRENCY_NOT_AVAILABLE, f"plan {action.plan!r} has no price in {currency}"
+        )
     return terms
 
 
-def _seats_fit(action: Subscribe, at: datetime, setting: Setting) -> Refused | None:
+def _seats_fit(action: Subscribe, terms: Terms) -> Refused | None:
     """Why the seats asked for cannot be had, or None. Rules SEAT-3, SEAT-5."""
-    terms = _chosen_terms(action, setting.version_at(at).catalog, at, setting)
     for code, held in (action.seats or {}).items():
         feature = terms.by_code.get(code)
         if feature is None or feature.type != "seats":
@@ -222,5 +200,9 @@ def _only_built(action: Subscribe, catalog: Catalog) -> None:
         raise NotBilledYet(
             what="an intro offer", where=f"{where}.prices.{action.interval}.intro_offer"
         )
+    for code, held in plan.features.items():
+        is_quota = catalog.features[code].type == "quota"
+        if is_quota and held.overage is not None and held.overage.mode == "charge":
+            raise NotBilledYet(what="overage of a quota", where=f"{where}.features.{code}.overage")
     if action.promo_code:
         raise NotBilledYet(what="a promo code", where=f"action {action.id}, promo_code")

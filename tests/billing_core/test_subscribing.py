@@ -289,6 +289,16 @@ def test_what_is_not_billed_yet_sets_the_customer_aside(
     assert answer.fault.what == f"{what} is not billed by this version"
 
 
+def test_overage_of_a_quota_is_not_billed_yet_unless_it_waits_for_a_confirmation() -> None:
+    quota = {"type": "quota", "name": "Storage", "unit": "GB"}
+    for mode, code in (("charge", "SCOPE-01"), ("confirm", None), ("block", None)):
+        held = {"included": "2", "overage": {"mode": mode, "unit_price": "1"}}
+        catalog = ladder(features={"storage": quota}, plans={"starter": plan_of({"storage": held})})
+        story = [created(), subscribed("2026-04-01")]
+        answer = bill("acme", story, setting_of(catalog), until=instant("2026-05-01"))
+        assert (answer.fault.code if answer.fault else None) == code
+
+
 def test_a_first_period_is_opened_from_a_checkout_only() -> None:
     terms = terms_of(ladder(), "starter", "monthly", USD)
     bare = Subscription("s1", Status.PENDING_PAYMENT, terms, day("2026-04-01"))
