@@ -28,13 +28,13 @@ from billing_core.actions import (
 from billing_core.cancelling import cancel, undo_cancel
 from billing_core.cycle import take_boundary
 from billing_core.invoice import Invoice
+from billing_core.issuing import known
 from billing_core.lateness import effective_at, late_reason
 from billing_core.paying import take_payment
 from billing_core.seat_changes import change_seats
 from billing_core.setting import Setting
 from billing_core.state import Customer, CustomerState, Status, Subscription
 from billing_core.step import (
-    Applied,
     ClosedWindow,
     Decision,
     Notice,
@@ -122,7 +122,7 @@ def take(state: CustomerState, action: Action, at: datetime, setting: Setting) -
 def _take_known(state: CustomerState, action: Action, at: datetime, setting: Setting) -> Step:
     match action:
         case UpdateCustomer():
-            return _update(state, action)
+            return _update(state, known(state), action)
         case Subscribe():
             return subscribe(state, action, at, setting)
         case Cancel():
@@ -177,7 +177,7 @@ def _create(state: CustomerState, action: CreateCustomer) -> Step:
     return Step(replace(state, customer=customer))
 
 
-def _update(state: CustomerState, action: UpdateCustomer) -> Step:
+def _update(state: CustomerState, customer: Customer, action: UpdateCustomer) -> Step:
     """Customer data from the instant it is taken; the time zone from the next boundary."""
     written = action.model_fields_set
     changes: dict[str, object] = {
@@ -189,9 +189,7 @@ def _update(state: CustomerState, action: UpdateCustomer) -> Step:
         changes["collection"] = action.collection or "automatic"
     if "tax_id" in written or "tax_id_checked_on" in written:
         changes["is_tax_id_valid"] = action.tax_id_checked_on is not None
-    if state.customer is None:
-        return Step(state)
-    return Step(replace(state, customer=replace(state.customer, **changes)))  # type: ignore[arg-type]
+    return Step(replace(state, customer=replace(customer, **changes)))  # type: ignore[arg-type]
 
 
 def _outcome(action: Action, decision: Decision) -> Outcome:
@@ -201,8 +199,6 @@ def _outcome(action: Action, decision: Decision) -> Outcome:
             status, what, on = OutcomeStatus.SCHEDULED, f"{action.do} takes effect on {day}", day
         case Refused(why, sentence):
             status, what, reason = OutcomeStatus.REFUSED, sentence, why
-        case Applied():
-            pass
     return Outcome(
         action_id=action.id,
         customer_id=action.customer,

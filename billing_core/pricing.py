@@ -104,7 +104,7 @@ def priced(price: Price, over: Fraction, amount: Decimal) -> tuple[Part, ...]:
             return tuple(_volume(over, tiers))
         case Percentage(rate_bp):
             return (_units("", over, Decimal(rate_bp).scaleb(-4)),)
-        case Dynamic():
+        case Dynamic():  # pragma: no branch  the last model
             return (Part("", over, None, Fraction(amount)),)
 
 

@@ -52,7 +52,7 @@ def _held_after(holding: SeatHolding, action: AddSeats | RemoveSeats | SetSeats)
             return holding.held + action.quantity
         case RemoveSeats():
             return holding.held - action.quantity
-        case SetSeats():
+        case SetSeats():  # pragma: no branch  the last of the three
             return action.quantity
 
 

@@ -15,7 +15,7 @@ from billing_core.errors import BillingError
 from billing_core.invoice import Invoice
 from billing_core.money import Currency
 from billing_core.period import cutoff_day
-from billing_core.terms import NoPriceInCurrency, Terms, is_priced_in, terms_of
+from billing_core.terms import NoPriceInCurrency, Terms, terms_of
 from billing_core.usage import Usage
 
 
@@ -62,7 +62,8 @@ def catalog_version(
 ) -> CatalogVersion:
     """A version with the terms of all its plans worked out, once for all customers.
 
-    A plan that has no price in a currency for one of its features cannot be had in it.
+    A plan can be had in the catalog's currency and in those of its price (CUR-1, CUR-3), but
+    not where one of its features has no price in the currency.
     """
     terms: dict[tuple[str, str | None, str], Terms] = {}
     for code, plan in catalog.plans.items():
@@ -71,10 +72,9 @@ def catalog_version(
             terms[code, None, own.code] = terms_of(catalog, code, None, own)
         for interval, price in plan.prices.items():
             for name in sorted({catalog.currency, *price.currencies}):
-                if is_priced_in(price, catalog, name):
-                    with suppress(NoPriceInCurrency):
-                        key = (code, interval, name)
-                        terms[key] = terms_of(catalog, code, interval, currencies[name])
+                with suppress(NoPriceInCurrency):
+                    key = (code, interval, name)
+                    terms[key] = terms_of(catalog, code, interval, currencies[name])
     return CatalogVersion(effective_at, catalog, terms)
 
 

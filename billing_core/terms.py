@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing_core import pricing
-from billing_core.catalog import Catalog, Interval, Overage, Plan, PlanFeature, PlanPrice
+from billing_core.catalog import Catalog, Interval, Overage, Plan, PlanFeature
 from billing_core.errors import BillingError
 from billing_core.money import Currency
 
@@ -105,11 +105,6 @@ def terms_of(catalog: Catalog, code: str, interval: Interval | None, currency: C
     )
 
 
-def is_priced_in(price: PlanPrice, catalog: Catalog, currency: str) -> bool:
-    """Whether a plan price can be paid in a currency. Rules CUR-1, CUR-3."""
-    return currency == catalog.currency or currency in price.currencies
-
-
 def _amount(plan: Plan, interval: Interval, currency: Currency) -> Decimal:
     price = plan.prices[interval]
     local = price.currencies.get(currency.code)
@@ -177,7 +172,7 @@ def price_of(overage: Overage) -> pricing.Price:
             return pricing.Percentage(overage.rate_bp or 0)
         case "dynamic":
             return pricing.Dynamic()
-        case "per_unit":
+        case "per_unit":  # pragma: no branch  the last model
             return pricing.PerUnit(_given(overage.unit_price))
 
 

@@ -488,6 +488,12 @@ def test_a_late_cancellation_while_past_due_would_end_at_once_and_is_refused() -
     assert outcomes(told)["x"] == "refused late_action"
 
 
+def test_a_late_cancellation_of_what_did_not_exist_is_refused_as_late() -> None:
+    stop = act("2026-03-16", "cancel", "2026-05-05", when="period_end", id="x")
+    told = posted([*START, stop], setting_of(), "2026-06-02")
+    assert outcomes(told)["x"] == "refused late_action"
+
+
 def test_a_late_seat_in_a_year_is_settled_on_its_billing_month() -> None:
     """Nothing of it is posted yet, so nothing is corrected."""
     add = act("2026-01-16", "add_seats", "2026-03-05", feature="editors", quantity="6", id="x")

@@ -56,6 +56,11 @@ def test_an_amount_is_exact_whatever_the_precision_of_decimals() -> None:
         assert str(Money(123_456_789, USD)) == "1234567.89 USD"
 
 
+def test_a_sum_is_of_one_currency() -> None:
+    with pytest.raises(CurrencyMismatch, match="cannot add EUR to USD"):
+        total([Money(1, USD), Money(1, EUR)], USD)
+
+
 def test_the_sum_of_nothing_is_zero_of_the_currency() -> None:
     assert total([], BHD) == Money(0, BHD)
 

@@ -182,3 +182,9 @@ def test_a_new_subscription_is_not_restored_by_an_old_invoice() -> None:
     again = [subscribed("2026-05-20", id="s2"), paid("2026-05-20", ("initial", "2026-05-20"))]
     told = told_of(failed("2026-05-01"), stop, *again, paid("2026-05-21", MAY))
     assert (subscription(told).id, subscription(told).status) == ("s2", Status.ACTIVE)
+
+
+def test_who_was_cancelled_unpaid_is_not_restored_by_paying_later() -> None:
+    told = told_of(*DUNNED["failed three times"][0], paid("2026-05-03", MAY))
+    assert subscription(told).status is Status.CANCELED
+    assert record(told, "2026-05-01").unpaid.minor == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from billing_core.catalog import Catalog, Overage
+from billing_core.catalog import Overage
 from billing_core.pricing import (
     Dynamic,
     Graduated,
@@ -17,7 +17,7 @@ from billing_core.pricing import (
     Tier,
     Volume,
 )
-from billing_core.terms import FeatureTerms, NoPriceInCurrency, is_priced_in, price_of, terms_of
+from billing_core.terms import FeatureTerms, NoPriceInCurrency, price_of, terms_of
 from tests.billing_core.builders import CURRENCIES, EUR, JPY, USD, ladder, plan_of, versions_of
 
 TIERS = [{"up_to": "10", "unit_price": "1.00", "flat": "2"}, {"unit_price": "0.10"}]
@@ -121,17 +121,6 @@ def test_terms_of_a_paid_plan() -> None:
 def test_terms_of_a_free_plan() -> None:
     terms = terms_of(ladder(), "free", None, USD)
     assert (terms.amount, terms.interval, terms.is_free) == (0, None, True)
-
-
-def priced_in(catalog: Catalog, currency: str) -> bool:
-    return is_priced_in(catalog.plans["starter"].prices["monthly"], catalog, currency)
-
-
-def test_a_plan_is_priced_in_the_catalogs_currency_and_those_it_names() -> None:
-    catalog = ladder()
-    assert priced_in(catalog, "USD")
-    assert priced_in(catalog, "JPY")
-    assert not priced_in(catalog, "EUR")
 
 
 def test_a_version_knows_its_terms_by_plan_interval_and_currency() -> None:
