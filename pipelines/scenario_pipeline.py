@@ -79,21 +79,21 @@ def _run_group(root: DataRoot, group: Sequence[Told]) -> dict[str, Observed]:
     _land(root, group)
     came: dict[str, Observed] = {}
     for day in sorted({day for it in group for day in it.days()}):
-        drafted = _run_and_post(root, day)
-        for it in group:
-            if it.looked_at_on == day:
-                came[it.prefix] = _observed(root, it, drafted)
+        _run_and_post(root, day)
+        looked_at = [it for it in group if it.looked_at_on == day]
+        if looked_at:
+            drafted = draft(root, day)
+            came |= {it.prefix: _observed(root, it, drafted) for it in looked_at}
     return came
 
 
-def _run_and_post(root: DataRoot, day: date) -> Drafted:
+def _run_and_post(root: DataRoot, day: date) -> None:
     """A run through a day by Dagster's assets, and a posting of what it drafted."""
     materialize(root, DRAFTED, partition=day)
     drafts = read_drafts(root)
     if drafts.invoices:
         config = {"reviewed": drafts.summary.hash, "issued_on": day.isoformat()}
         materialize(root, ["books"], partition=None, config={"books": {"config": config}})
-    return draft(root, day)
 
 
 def _land(root: DataRoot, group: Sequence[Told]) -> None:

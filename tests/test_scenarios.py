@@ -1,0 +1,44 @@
+"""Every story under tests/scenarios makes the money that it must, in the core and on the way.
+
+The tree of folders is the decision table; a scenario names the rules that it shows.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.check import Checked, check
+from pipelines.scenario_pipeline import through_pipeline
+
+FOLDER = Path(__file__).parent / "scenarios"
+FOLDERS = sorted(path.name for path in FOLDER.iterdir() if path.name != "catalogs")
+
+
+def failures(checked: tuple[Checked, ...]) -> dict[str, tuple[str, ...]]:
+    return {it.scenario.name: it.differences for it in checked if it.differences}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_scenarios_pass_in_the_core(folder: str) -> None:
+    result = check(FOLDER / folder)
+    assert not result.loaded.problems
+    assert failures(result.checked) == {}
+    assert result.has_passed
+
+
+@pytest.mark.slow
+def test_scenarios_pass_through_the_pipeline() -> None:
+    result = check(FOLDER, through_pipeline)
+    assert failures(result.checked) == {}
+    assert result.has_passed
+
+
+def test_a_wrong_amount_is_shown_as_a_difference(tmp_path: Path) -> None:
+    story = (FOLDER / "overage" / "windows.yaml").read_text(encoding="utf-8").split("\n---\n")[0]
+    catalog = FOLDER / "catalogs" / "metered.yaml"
+    wrong = story.replace("../catalogs/metered.yaml", str(catalog)).replace("129.00", "128.00")
+    (tmp_path / "wrong.yaml").write_text(wrong, encoding="utf-8")
+    (only,) = check(tmp_path).checked
+    assert len(only.differences) == 1
+    assert "total 128.00" in only.differences[0]
+    assert "total 129.00" in only.differences[0]
