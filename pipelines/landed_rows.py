@@ -163,7 +163,8 @@ def canonical_batches(
     """The rows of a file whose columns are exactly the canonical ones; None for any other."""
     if not query.is_canonical or path.suffix.lower() != ".parquet":
         return None
-    file = pq.ParquetFile(path, read_dictionary=_LOW_VARIETY)
+    own = set(pq.read_schema(path).names)
+    file = pq.ParquetFile(path, read_dictionary=[name for name in _LOW_VARIETY if name in own])
     types = {field.name: _plain_type(field.type) for field in file.schema_arrow}
     has_parts = any(feature.property or feature.dimensions for feature in features)
     if has_parts and "properties" in types:
