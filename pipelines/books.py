@@ -242,7 +242,9 @@ def posting_folders(root: DataRoot) -> list[Path]:
 def booked_table(root: DataRoot, name: str) -> pl.DataFrame:
     """One file of every posting, in order of posting; empty with its columns if there is none."""
     paths = [folder / f"{name}.parquet" for folder in posting_folders(root)]
-    return pl.concat([table([], FILES[name]), *(pl.read_parquet(path) for path in paths)])
+    return pl.concat(
+        [table([], FILES[name]), *(pl.read_parquet(path, glob=False) for path in paths)]
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:

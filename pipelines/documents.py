@@ -158,7 +158,7 @@ def _party(seller: Seller) -> Party:
 
 def _people(root: DataRoot) -> dict[str, list[dict[str, Any]]]:
     path = root.customers / "customers.parquet"
-    table = pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=CUSTOMERS)
+    table = pl.read_parquet(path, glob=False) if path.is_file() else pl.DataFrame(schema=CUSTOMERS)
     people: dict[str, list[dict[str, Any]]] = {}
     for row in table.sort("customer_id", "valid_from").iter_rows(named=True):
         people.setdefault(row["customer_id"], []).append(row)

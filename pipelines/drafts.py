@@ -228,7 +228,7 @@ def draft_table(root: DataRoot, summary: DraftSummary, dataset: str) -> pl.DataF
     """One dataset of the drafts, all partitions, in order of partition."""
     empty = table([], {**BY_DAY, **WHOLE}[dataset])
     paths = [root.warehouse / file.path for file in summary.files if file.dataset == dataset]
-    return pl.concat([empty, *(pl.read_parquet(path) for path in paths)])
+    return pl.concat([empty, *(pl.read_parquet(path, glob=False) for path in paths)])
 
 
 def draft_hash(files: Iterable[DraftFile]) -> str:

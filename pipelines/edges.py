@@ -55,7 +55,7 @@ def keep_edges(
         found = _read(root, connection.cursor(), register, landing_day, wanted, spec)
         partition = partition_of(landing_day)
         path = current_file(root, "usage_edges", partition)
-        kept = empty(USAGE_EDGES) if path is None else pl.read_parquet(path)
+        kept = empty(USAGE_EDGES) if path is None else pl.read_parquet(path, glob=False)
         table = pl.concat([kept, found]).sort(_KEYS, maintain_order=True)
         write_partition(root, "usage_edges", partition, table)
     return len(missing) > 0
@@ -80,7 +80,7 @@ def _read(
     if isinstance(queries, Problem):
         raise DayCannotBeReadAgain(landing_day=landing_day, wanted=len(wanted), problem=queries)
     path = current_file(root, "usage_reversals", partition_of(landing_day))
-    reversals = empty(USAGE_REVERSALS) if path is None else pl.read_parquet(path)
+    reversals = empty(USAGE_REVERSALS) if path is None else pl.read_parquet(path, glob=False)
     register_prices(connection, spec, FIRST, LAST)
     texts = [
         rows_sql(query, file_number=number, landing_day=landing_day, features=spec.features)

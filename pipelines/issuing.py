@@ -45,7 +45,7 @@ def payment_days(root: DataRoot, catalog: Catalog) -> dict[str, int]:
     path = current_file(root, "customers", "all")
     if path is None:
         return {}
-    on_terms = pl.read_parquet(path).filter(pl.col("collection") == "on_terms")
+    on_terms = pl.read_parquet(path, glob=False).filter(pl.col("collection") == "on_terms")
     default = catalog.policies.payment_days
     return {
         customer_id: default if days is None else days

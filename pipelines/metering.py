@@ -152,7 +152,11 @@ def read_receipts(root: DataRoot, through: date) -> pl.DataFrame:
         for partition, path in current_files(root, "usage_receipts").items()
         if partition <= partition_of(through)
     ]
-    return pl.concat([pl.read_parquet(path) for path in paths]) if paths else empty(USAGE_RECEIPTS)
+    return (
+        pl.concat([pl.read_parquet(path, glob=False) for path in paths])
+        if paths
+        else empty(USAGE_RECEIPTS)
+    )
 
 
 def inputs_sha256(files: Iterable[LandedFile]) -> str:
@@ -306,7 +310,7 @@ def _counted_before(
     first = partition_of(days[0].day - timedelta(days=spec.dedupe_days))
     for partition, path in current_files(root, "usage_ids").items():
         if first <= partition < partition_of(days[-1].day) and partition not in own:
-            ids = pl.read_parquet(path)
+            ids = pl.read_parquet(path, glob=False)
             yield CountedBefore(
                 day=day_of(partition).toordinal(),
                 identities=ids["identity"].to_numpy(),

@@ -62,7 +62,9 @@ def earlier_days(
     retractions = current_files(root, "usage_retractions")
     ids = current_files(root, "usage_ids")
     known = [
-        pl.read_parquet(path).select("identity", pl.col("landing_day").alias("first_day"))
+        pl.read_parquet(path, glob=False).select(
+            "identity", pl.col("landing_day").alias("first_day")
+        )
         for partition, path in retractions.items()
         if day_of(partition) not in days
     ]
@@ -109,7 +111,7 @@ def with_retractions(
 
 def _kept_identities(path: Path) -> Callable[[], Digests]:
     def read() -> Digests:
-        return pl.read_parquet(path, columns=["identity"])["identity"].to_numpy()
+        return pl.read_parquet(path, glob=False, columns=["identity"])["identity"].to_numpy()
 
     return read
 
@@ -245,7 +247,7 @@ def _excluded(
 def read_excluded(root: DataRoot, files: Sequence[LandedFile], day: date) -> pl.DataFrame:
     """The rows of a metered day that did not count, by file and row; row null: a whole file."""
     path = current_file(root, "usage_excluded", partition_of(day))
-    kept = empty(USAGE_EXCLUDED) if path is None else pl.read_parquet(path)
+    kept = empty(USAGE_EXCLUDED) if path is None else pl.read_parquet(path, glob=False)
     numbers = pl.DataFrame(
         {"path": [file.path for file in files], "file_number": range(len(files))},
         schema={"path": pl.String, "file_number": pl.Int32},

@@ -137,7 +137,9 @@ def _conflicts(root: DataRoot, through: date) -> list[dict[str, object]]:
         for partition, path in current_files(root, "usage_conflicts").items()
         if partition <= partition_of(through)
     ]
-    return [row for path in paths for row in pl.read_parquet(path).iter_rows(named=True)]
+    return [
+        row for path in paths for row in pl.read_parquet(path, glob=False).iter_rows(named=True)
+    ]
 
 
 def _meter(root: DataRoot, through: date, given: Known, spec: MeteringSpec) -> Meter:
