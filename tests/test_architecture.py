@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "billing_core": {"billing_core", "pydantic", "pydantic_core"},
     "reports": {
         "reports", "billing_core", "jinja2", "markupsafe", "weasyprint", "fontTools",
-        "altair", "vl_convert", "babel", "iso4217", "polars",
+        "babel", "iso4217", "polars",
     },
     "sql": set[str](),
     "data": set[str](),
