@@ -14,6 +14,7 @@ from billing_core.actions import (
     Action,
     AuditItem,
     CreateCustomer,
+    DecideConflict,
     DeletePlan,
     Outcome,
     OutcomeStatus,
@@ -84,11 +85,11 @@ def read_known(
     if loaded.problems:
         raise CatalogIsWrong(loaded.problems)
     log = read_actions(root, files)
-    general = [one for one in log.actions if one.action.customer is None]
+    general = [one for one in log.actions if _is_general(one.action)]
     catalogs, outcomes, wrong = _published(loaded.versions, general)
     by_customer: dict[str, list[Action]] = defaultdict(list)
     for one in log.actions:
-        if one.action.customer is not None:
+        if one.action.customer is not None and not _is_general(one.action):
             by_customer[one.action.customer].append(one.action)
     history = History(
         setting=setting_of(catalogs, by_customer, through, books),
@@ -150,6 +151,11 @@ def _booked(books: Books) -> dict[str, list[Invoice]]:
     return booked
 
 
+def _is_general(action: Action) -> bool:
+    """Whether an action goes into no customer's history: a decision is about an event."""
+    return action.customer is None or isinstance(action, DecideConflict)
+
+
 def _published(
     files: Sequence[DatedCatalog], general: Sequence[LandedAction]
 ) -> tuple[tuple[DatedCatalog, ...], tuple[Outcome, ...], list[SetAsideAction]]:
@@ -170,18 +176,24 @@ def _published(
                 published.append(one.action)
                 catalogs = tried.versions
                 outcomes.append(_outcome(one.action))
-        elif isinstance(one.action, DeletePlan | AuditItem):
+        elif isinstance(one.action, DecideConflict) and one.action.keep == "first":
+            outcomes.append(_outcome(one.action))
+        elif isinstance(one.action, DeletePlan | AuditItem | DecideConflict):
             wrong.append(_set_aside(one, _not_carried_out(one)))
     return catalogs, tuple(outcomes), wrong
 
 
 def _not_carried_out(one: LandedAction) -> Problem:
+    what, mend = one.action.do, "make the change with a catalog version"
+    if isinstance(one.action, DecideConflict):
+        what = f"{what} with keep: {one.action.keep}"
+        mend = "keep the first, then retract it and land the right event under a new id"
     return Problem(
         code="SCOPE-02",
         file=one.file,
         path="do",
-        what=f"{one.action.do} is not carried out by this version",
-        mend="make the change with a catalog version, or wait for a version that does it",
+        what=f"{what} is not carried out by this version",
+        mend=f"{mend}, or wait for a version that does it",
     )
 
 

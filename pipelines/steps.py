@@ -10,7 +10,7 @@ from datetime import UTC, date, timedelta
 
 import polars as pl
 
-from billing_core.actions import DecideConflict
+from billing_core.actions import DecideConflict, may_do
 from billing_core.catalog import AiPrices, Catalog
 from billing_core.errors import Problem
 from billing_core.period import midnight
@@ -117,7 +117,7 @@ def holds(root: DataRoot, through: date, given: Known) -> tuple[Hold, ...]:
     decided = {
         (it.action.source, it.action.event_id)
         for it in given.log.actions
-        if isinstance(it.action, DecideConflict) and it.action.keep == "first"
+        if isinstance(it.action, DecideConflict) and it.action.keep == "first" and may_do(it.action)
     }
     return tuple(
         sorted(
