@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from billing_core.errors import Problem
 from billing_core.schema import Record, Text, YesNo, problems_of
+from pipelines.paths import exact_pattern
 from pipelines.usage_frames import FeatureDefinition
 from pipelines.yaml_text import read_tree
 
@@ -51,9 +52,10 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 ACCESS_LINE = (
     r"^(\S+) (\S+) (\S+) \[([^\]]+)\] \"((?:[^\"\\]|\\.)*)\" (\S+) (\S+)"
-    r"(?: \"((?:[^\"\\]|\\.)*)\" \"((?:[^\"\\]|\\.)*)\")?\s*$"
+    r"(?: \"((?:[^\"\\]|\\.)*)\"(?: \"((?:[^\"\\]|\\.)*)\"?)?)?(?:\s.*)?$"
 )
-"""The common and the combined log format."""
+"""The common and the combined log format. What a server adds at the end is left out, and an
+agent that was cut off is taken as it stands: what is billed stands before it."""
 ACCESS_FIELDS = (
     "client", "identity", "user", "logged", "request", "status", "bytes", "referrer", "agent",
 )  # fmt: skip
@@ -138,6 +140,9 @@ def landed_query(
 
     Looks at the file's columns only; a row is looked at when it is read.
     """
+    if path.stat().st_size == 0:
+        what, mend = "the file is empty", "nothing, if nothing was used; else land it again, whole"
+        return Refusal("empty_file", what, f"{mend}, under another name")
     try:
         source = _source(connection, path, mapping)
         if isinstance(source, Refusal):
@@ -217,7 +222,7 @@ def _source(
             f"a file {path.suffix or path.name!r} has no canonical columns",
             "write landing/mappings/SOURCE.yaml and put the file into the folder SOURCE of a day",
         )
-    file, name = text_literal(str(path)), text_literal(path.name)
+    file, name = text_literal(exact_pattern(path)), text_literal(path.name)
     lines = (
         f"select row_number() over () as row_number, {name} as file_name, line"
         f" from read_csv({file}, columns = {{'line': 'VARCHAR'}}, delim = '\\x01', quote = '',"
@@ -250,17 +255,18 @@ def _source(
 
 
 def _json_source(connection: duckdb.DuckDBPyConnection, lines: str) -> str:
-    """Every key of the first level as text, exactly as it is written."""
+    """Every key of the first level as text, exactly as it is written; null where it is none."""
+    # not `and`: DuckDB works out both sides, and json_type fails on what is no JSON
+    readable = "coalesce(try(json_type(line) = 'OBJECT'), false)"
     found = connection.sql(
-        "select distinct unnest(json_keys(line)) as name from"
-        f" ({lines}) where json_valid(line) and json_type(line) = 'OBJECT' order by name"
+        "select distinct unnest(try(json_keys(line))) as name from"
+        f" (select case when {readable} then line end as line from ({lines})) order by name"
     ).fetchall()
     keys = "".join(
-        f", case when json_valid(line) then json_extract_string(line, {text_literal(_path(name))})"
-        f" end as {_quoted(name)}"
+        f", try(json_extract_string(line, {text_literal(_path(name))})) as {_quoted(name)}"
         for (name,) in found
+        if name
     )
-    readable = "coalesce(json_valid(line) and json_type(line) = 'OBJECT', false)"
     return f"select row_number, file_name, {readable} as is_row_readable{keys} from ({lines})"
 
 

@@ -17,6 +17,15 @@ def sql_text(name: str) -> str:
     return (PACKAGE_ROOT / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
+def exact_pattern(path: Path) -> str:
+    """A path as DuckDB takes it, which reads brackets, stars and question marks as a pattern.
+
+    >>> exact_pattern(Path("day/usage [1]*.csv"))
+    'day/usage [[]1][*].csv'
+    """
+    return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in str(path))
+
+
 @dataclass(frozen=True, slots=True)
 class DataRoot:
     """The folders of one installation."""

@@ -40,7 +40,7 @@ from pipelines.drafts import (
 from pipelines.frames import Schema, table
 from pipelines.marts import Mart, mart
 from pipelines.outbox import OUTBOX, outbox_frame, outbox_path
-from pipelines.paths import DataRoot, sql_text
+from pipelines.paths import DataRoot, exact_pattern, sql_text
 from pipelines.set_aside import ACTIONS_SET_ASIDE
 from pipelines.standing import STANDING
 from pipelines.usage_frames import (
@@ -501,7 +501,7 @@ def _check(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> Chec
 
 def _files(source: Source) -> str:
     """The source as DuckDB reads it, by absolute path: a view outlives this session."""
-    paths = ", ".join(_quoted(str(path.resolve())) for _, _, path in source.files)
+    paths = ", ".join(_quoted(exact_pattern(path.resolve())) for _, _, path in source.files)
     return f"read_parquet([{paths}])"
 
 
