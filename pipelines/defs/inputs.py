@@ -64,7 +64,9 @@ def usage_daily(
     """What each landing day adds to known usage: every event once, its tokens priced."""
     metered = steps.meter(data_root.root, last_day(context))
     by_day = metered.receipts.group_by("landing_day").agg(pl.col(*COUNTS).sum())
-    asked = by_day.filter(pl.col("landing_day").is_in(days_asked(context))).sort("landing_day")
+    # a run through a day meters the missing days before it too
+    shown = {*days_asked(context), *metered.days}
+    asked = by_day.filter(pl.col("landing_day").is_in(shown)).sort("landing_day")
     observe_days(
         context,
         "usage_daily",
