@@ -184,7 +184,7 @@ def _published(
 
 
 def _not_carried_out(one: LandedAction) -> Problem:
-    what, mend = one.action.do, "make the change with a catalog version"
+    what, mend = f"{one.action.do}", "make the change with a catalog version"
     if isinstance(one.action, DecideConflict):
         what = f"{what} with keep: {one.action.keep}"
         mend = "keep the first, then retract it and land the right event under a new id"

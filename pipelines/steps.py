@@ -23,8 +23,8 @@ from pipelines.catalogs import DatedCatalog
 from pipelines.datasets import current_files
 from pipelines.drafts import DraftSummary, Hold, write_drafts
 from pipelines.history import Known, read_known
-from pipelines.landing import Registered, register_new_files
-from pipelines.metering import Metered, MeteringSpec, meter_days
+from pipelines.landing import Registered, changed_problem, read_register, register_new_files
+from pipelines.metering import Metered, MeteringSpec, meter_days, read_receipts
 from pipelines.partitions import partition_of
 from pipelines.paths import DataRoot
 from pipelines.set_aside import write_set_aside_actions
@@ -109,26 +109,42 @@ def unexplained_usage(root: DataRoot, drafted: Drafted) -> dict[str, pl.DataFram
 
 
 def holds(root: DataRoot, through: date, given: Known) -> tuple[Hold, ...]:
-    """Customers whose invoices wait because an event of theirs has two contents. Rule USE-2."""
+    """Customers whose invoices wait, and why, each once. Rule USE-2."""
+    held = {*_with_conflicts(root, through, given), *_without_usage(root, through, given)}
+    return tuple(sorted(held))
+
+
+def _without_usage(root: DataRoot, through: date, given: Known) -> list[Hold]:
+    """Everybody, where a day was metered without a file that had landed: it may be anyone's."""
+    unread = read_receipts(root, through).filter(pl.col("rows").is_null())
+    places = set(unread.select("landing_day", "path").iter_rows())
+    lost = (
+        file
+        for file in read_register(root).files
+        if file.is_used and (file.landing_day, file.path) in places
+    )
+    if all(changed_problem(root, file) is None for file in lost):
+        return []
+    return [Hold(it.customer_id, "missing_usage") for it in given.customers]
+
+
+def _with_conflicts(root: DataRoot, through: date, given: Known) -> set[Hold]:
+    """Customers of whom an event has two contents. Rule USE-2."""
     policies = given.history.setting.policies_at(midnight(through + timedelta(days=1), UTC))
     if policies.on_conflict != "hold":
-        return ()
+        return set()
     names = {it.external_id: it.customer_id for it in given.customers}
     decided = {
         (it.action.source, it.action.event_id)
         for it in given.log.actions
         if isinstance(it.action, DecideConflict) and it.action.keep == "first" and may_do(it.action)
     }
-    return tuple(
-        sorted(
-            {
-                Hold(names[row["customer_id"]], "conflict")
-                for row in _conflicts(root, through)
-                if row["customer_id"] in names
-                and not decided & {(row["source"], row["event_id"]), (None, row["event_id"])}
-            }
-        )
-    )
+    return {
+        Hold(names[row["customer_id"]], "conflict")
+        for row in _conflicts(root, through)
+        if row["customer_id"] in names
+        and not decided & {(row["source"], row["event_id"]), (None, row["event_id"])}
+    }
 
 
 def _conflicts(root: DataRoot, through: date) -> list[dict[str, object]]:
