@@ -36,7 +36,7 @@ plans:
 ai_models: {lab/large: {input: 3.00, output: 15.00}}
 """
 
-USAGE = {
+USAGE: dict[str, pl.DataType | type[pl.DataType]] = {
     "event_id": pl.String,
     "customer_id": pl.String,
     "feature": pl.String,
