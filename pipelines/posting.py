@@ -226,11 +226,15 @@ def numbered(
 def due_on(billing_day: date, issued_on: date, payment_days: int | None) -> date:
     """The last day to pay: the billing day, or on terms so many days after the issue. PAY-1.
 
+    Nobody owes before he is told: an invoice issued after its billing day is due on issue.
+
     >>> billing_day, issued_on = date(2026, 5, 1), date(2026, 5, 2)
     >>> [str(due_on(billing_day, issued_on, days)) for days in (None, 30)]
-    ['2026-05-01', '2026-06-01']
+    ['2026-05-02', '2026-06-01']
     """
-    return billing_day if payment_days is None else issued_on + timedelta(days=payment_days)
+    if payment_days is None:
+        return max(billing_day, issued_on)
+    return issued_on + timedelta(days=payment_days)
 
 
 def _reason_to_wait(invoice: Invoice, through: date) -> str | None:

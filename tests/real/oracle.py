@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 INPUT_PRICE, OUTPUT_PRICE = Fraction(15, 100), Fraction(60, 100)
-"""Money per million tokens of openai/gpt-4o-mini, as genai-prices had it on 2025-11-24."""
+"""Money per million tokens of openai/gpt-4o-mini, as genai-prices had it on 2026-11-24."""
 MARGIN = Fraction(20, 100)
 RATE_UNITS = 10_000
 """Rate units in one unit of money, where the cost of each request is rounded up to one."""
