@@ -63,7 +63,9 @@ def validation(found: "Validation") -> Shown:
 
 def run(facts: Facts, now: "Status") -> Shown:
     """What each asset did, and the drafts that came of it."""
-    return [*steps(facts), *(drafts(now.drafts) if now.drafts else ()), *_changes(now, full=False)]
+    if now.drafts is None:
+        return steps(facts)
+    return [*steps(facts), *drafts(now.drafts), *_changes(now, is_full=False)]
 
 
 def steps(facts: Facts) -> Shown:
@@ -119,11 +121,13 @@ def status(now: "Status", *, is_full: bool) -> Shown:
     rows = [
         (
             "landed",
-            f"{landed.files:,} files, {landed.rows:,} rows, seen through {landed.seen_through}",
+            f"{landed.files:,} files, {landed.rows:,} rows",
         ),
         ("set aside whole", f"{landed.set_aside:,} files"),
-        ("metered", f"{metered.days:,} days, the last {metered.last_day}"),
+        ("metered", f"{metered.days:,} days"),
+        ("metered through", metered.last_day),
         ("posted", f"{posted.invoices:,} invoices in {posted.postings} postings"),
+        ("to post", f"{now.to_post:,} drafts"),
         ("last number", posted.last_number),
         *((f"posted {code}", grouped(amount)) for code, amount in posted.totals.items()),
         ("outbox", f"{now.letters:,} documents"),
@@ -132,7 +136,7 @@ def status(now: "Status", *, is_full: bool) -> Shown:
     shown = [table(str(now.root), ["", "now"], rows)]
     if now.drafts is None:
         return [*shown, "No run has made drafts yet: fairbill run --through DATE"]
-    return [*shown, *drafts(now.drafts), *_changes(now, full=is_full)]
+    return [*shown, *drafts(now.drafts), *_changes(now, is_full=is_full)]
 
 
 def check_value(checked: "CheckedAll") -> dict[str, object]:
@@ -164,22 +168,22 @@ def demo(made: "Demo") -> Shown:
     rows = [(it.what, grouped(it.count), it.place) for it in made.made]
     return [
         table(f"Made in {made.seconds} s", ["what", ">how many", "where"], rows),
-        "Open the warehouse:",
-        f"  {made.query}",
+        f"Open the warehouse, in any DuckDB:\n{made.query}",
         f"One invoice with its working: fairbill --root {made.root} invoice {made.number}",
     ]
 
 
-def _changes(now: "Status", *, full: bool) -> Shown:
-    if now.changes is None or now.changes.is_empty():
-        return ["The drafts are those of the run before."] if now.drafts else []
+def _changes(now: "Status", *, is_full: bool) -> Shown:
+    """The lines that are new, gone or changed, the first of them if not asked for all."""
+    if now.changes.is_empty():
+        return []
     columns = ["change", "billing_day", "customer_id", "line_type", "code", "why"]
     rows = now.changes.select(columns).rows()
-    shown = rows if full else rows[:MOST_CHANGES]
-    more = len(rows) - len(shown)
-    rest = [f"and {more:,} more: fairbill status --changes"] if more else []
+    listed = rows if is_full else rows[:MOST_CHANGES]
+    more = len(rows) - len(listed)
     title = f"{len(rows):,} lines differ from the drafts before"
-    return [table(title, [name.replace("_", " ") for name in columns], shown), *rest]
+    shown = table(title, [name.replace("_", " ") for name in columns], listed)
+    return [shown, *([f"and {more:,} more: fairbill status --changes"] if more else [])]
 
 
 def _published(now: "Status") -> str:

@@ -16,8 +16,8 @@ from pipelines.defs.schedules import daily_billing, every_day
 from pipelines.paths import DataRoot
 
 
-def definitions_for(root: DataRoot, *, through: date | None = None) -> dg.Definitions:
-    """The assets and checks of a data root, with its days up to today or `through`."""
+def assets_of(root: DataRoot, *, through: date | None = None) -> list[dg.AssetsDefinition]:
+    """Every asset, with the days and months of a root up to today or `through`."""
     last = through or datetime.now(UTC).date()
     days, months = days_of(root, last), months_of(root, last)
 
@@ -31,15 +31,29 @@ def definitions_for(root: DataRoot, *, through: date | None = None) -> dg.Defini
                 return spec
 
     loaded = dg.load_assets_from_package_module(topics)
-    assets = [asset for asset in loaded if isinstance(asset, dg.AssetsDefinition)]
+    return [it.map_asset_specs(dated) for it in loaded if isinstance(it, dg.AssetsDefinition)]
+
+
+def checks() -> list[dg.AssetChecksDefinition]:
+    """The checks that can be made by themselves; others are made by their assets."""
+    return list(dg.load_asset_checks_from_package_module(topics))
+
+
+def resources_of(root: DataRoot) -> dict[str, DataRootResource]:
+    """What assets read from and write to."""
+    return {"data_root": DataRootResource(path=str(root.root))}
+
+
+def definitions_of(root: DataRoot) -> dg.Definitions:
+    """What Dagster's pages and daemon work with."""
     return dg.Definitions(
-        assets=[asset.map_asset_specs(dated) for asset in assets],
-        asset_checks=dg.load_asset_checks_from_package_module(topics),
+        assets=assets_of(root),
+        asset_checks=checks(),
         jobs=[daily_billing],
         schedules=[every_day],
-        resources={"data_root": DataRootResource(path=str(root.root))},
+        resources=resources_of(root),
         executor=dg.in_process_executor,
     )
 
 
-defs = definitions_for(DataRoot(Path(os.environ.get("FAIRBILL_ROOT", "data")).absolute()))
+defs = definitions_of(DataRoot(Path(os.environ.get("FAIRBILL_ROOT", "data")).absolute()))

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from billing_core.errors import BillingError
 from pipelines.paths import DataRoot
@@ -118,32 +118,26 @@ def _materialize(
 ) -> Facts:
     import dagster as dg  # noqa: PLC0415 # takes a second, which --help should not
 
-    from pipelines.definitions import definitions_for  # noqa: PLC0415
+    from pipelines.definitions import assets_of, checks, resources_of  # noqa: PLC0415
 
-    definitions = definitions_for(root, through=partition)
-    assets_and_checks = [*(definitions.assets or ()), *(definitions.asset_checks or ())]
+    guards = checks() if "warehouse" in assets else []
+    selected = dg.AssetSelection.assets(*assets) | dg.AssetSelection.checks(*guards)
     with dg.DagsterInstance.ephemeral(settings=_LOGGING) as instance:
         try:
             result = dg.materialize(
-                cast("list[dg.AssetsDefinition]", assets_and_checks),
-                selection=_selected(assets),
+                [*assets_of(root, through=partition), *checks()],
+                selection=selected,
                 partition_key=None if partition is None else partition.isoformat(),
-                resources=definitions.resources,
+                resources=resources_of(root),
                 instance=instance,
                 run_config={"loggers": _SILENT, "ops": dict(config)},
             )
-        except dg.DagsterAssetCheckFailedError as error:
-            raise ChecksFailed(_failed_checks(instance)) from error
+        except dg.DagsterError as error:
+            if failed := _failed_checks(instance):
+                raise ChecksFailed(failed) from error
+            raise
         events = result.get_asset_materialization_events()
     return {made.asset_key.to_user_string(): _facts(made) for made in map(_materialized, events)}
-
-
-def _selected(assets: Sequence[str]) -> "dg.AssetSelection":
-    """The assets, with every check that stands before publication where they publish."""
-    import dagster as dg  # noqa: PLC0415
-
-    selected = dg.AssetSelection.assets(*assets)
-    return selected | dg.AssetSelection.all_asset_checks() if "warehouse" in assets else selected
 
 
 _SILENT = {"console": {"config": {"log_level": "CRITICAL"}}}

@@ -13,7 +13,14 @@ import polars as pl
 
 from pipelines.books import Books, read_books
 from pipelines.datasets import current_files
-from pipelines.drafts import DraftSummary, NoDrafts, diff_of_last_run, read_summary, totals_of
+from pipelines.drafts import (
+    DraftSummary,
+    NoDrafts,
+    diff_of_last_run,
+    draft_table,
+    read_summary,
+    totals_of,
+)
 from pipelines.landing import read_register
 from pipelines.outbox import read_letters
 from pipelines.paths import DataRoot
@@ -55,9 +62,10 @@ class PostedSoFar:
 class Status:
     """Where a data root stands.
 
-    drafts:     None where no run has made any. changes: lines that differ from the drafts
-                of the run before, as `diff_drafts` gives them.
-    to_post:    drafts that are not in the books yet.
+    drafts:     of the last run; None where no run has made any.
+    to_post:    how many of them are not in the books yet.
+    changes:    lines that differ from the drafts before, as `diff_drafts` gives them, but
+                for those that are posted by now.
     is_current: whether the published warehouse has the drafts and postings of now.
     """
 
@@ -65,7 +73,8 @@ class Status:
     landed: Landed
     metered: Metered
     drafts: DraftSummary | None
-    changes: pl.DataFrame | None
+    to_post: int
+    changes: pl.DataFrame
     posted: PostedSoFar
     letters: int
     published: Publication | None
@@ -74,18 +83,14 @@ class Status:
 
 def status_of(root: DataRoot) -> Status:
     """Where the root stands. raises: DamagedBooks, DamagedRegister, DamagedDrafts."""
-    books, publication = read_books(root), published(root)
-    try:
-        drafts: DraftSummary | None = read_summary(root)
-        changes: pl.DataFrame | None = diff_of_last_run(root, booked=books.invoice_ids)
-    except NoDrafts:
-        drafts, changes = None, None
+    books, publication, drafts = read_books(root), published(root), _drafts(root)
     return Status(
         root=root.root,
         landed=_landed(root),
         metered=_metered(root),
         drafts=drafts,
-        changes=changes,
+        to_post=0 if drafts is None else _to_post(root, drafts, books),
+        changes=pl.DataFrame() if drafts is None else _changes(root, books),
         posted=_posted(books),
         letters=len(read_letters(root)),
         published=publication,
@@ -93,6 +98,22 @@ def status_of(root: DataRoot) -> Status:
         and publication.posting == len(books.postings)
         and publication.draft_hash == (drafts and drafts.hash),
     )
+
+
+def _drafts(root: DataRoot) -> DraftSummary | None:
+    try:
+        return read_summary(root)
+    except NoDrafts:
+        return None
+
+
+def _to_post(root: DataRoot, drafts: DraftSummary, books: Books) -> int:
+    invoices = draft_table(root, drafts, "draft_invoices")
+    return len(set(invoices["invoice_id"]) - books.invoice_ids)
+
+
+def _changes(root: DataRoot, books: Books) -> pl.DataFrame:
+    return diff_of_last_run(root, booked=books.invoice_ids).filter(pl.col("change") != "posted")
 
 
 def _landed(root: DataRoot) -> Landed:
