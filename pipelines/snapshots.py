@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -17,6 +18,7 @@ from billing_core.usage import Usage
 from pipelines.ai_prices import CLASSES
 from pipelines.datasets import PartitionFile, current_files, write_partition
 from pipelines.edges import keep_edges
+from pipelines.mappings import text_literal
 from pipelines.memory_metering import UsageEvent, meter_events
 from pipelines.metering import MeteringSpec, connected
 from pipelines.paths import DataRoot, sql_text
@@ -190,7 +192,7 @@ def register_requests(
     """Make the relations that a snapshot is asked with."""
     keys = [request.key for request in requests]
     instant = pl.Datetime("us")
-    columns = {
+    columns: dict[str, tuple[Any, list[tuple[Any, ...]]]] = {
         "windows": (
             {
                 "window_id": pl.Int32,
@@ -258,9 +260,14 @@ def _edge_days(
 
 def _register_files(connection: duckdb.DuckDBPyConnection, root: DataRoot) -> None:
     for name, schema in (*SOURCES.items(), ("usage_receipts", USAGE_RECEIPTS)):
-        paths = [str(path) for path in current_files(root, name).values()]
+        paths = ", ".join(
+            text_literal(str(path)) for path in current_files(root, name).values()
+        )
         if paths:
-            connection.read_parquet(paths, hive_partitioning=False).create_view(name, replace=True)
+            connection.execute(
+                f"create or replace temp view {name} as"
+                f" from read_parquet([{paths}], hive_partitioning = false)"
+            )
         else:
             connection.register(name, empty(schema).to_arrow())
 

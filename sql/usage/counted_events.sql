@@ -20,7 +20,7 @@ landed as (
         dimension_2,
         property,
         make_timestamp(epoch_us(occurred_at)) as occurred_at,
-        make_timestamp(epoch_us(received_at)) as received_at,
+        epoch_us(occurred_at) - epoch_us(received_at) as ahead_us,
         value,
         amount,
         model,
@@ -57,7 +57,7 @@ counted as (
     select
         landed.landing_day,
         case
-            when landed.occurred_at > landed.received_at + interval 5 minutes
+            when landed.ahead_us > 300000000
                 then
                     greatest(
                         landed.landing_day, landed.occurred_at::date

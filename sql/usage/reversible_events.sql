@@ -19,7 +19,7 @@ landed as (
         dimension_2,
         property,
         make_timestamp(epoch_us(occurred_at)) as occurred_at,
-        make_timestamp(epoch_us(received_at)) as received_at,
+        epoch_us(occurred_at) - epoch_us(received_at) as ahead_us,
         value,
         amount,
         model,
@@ -49,7 +49,7 @@ excluded as (
 select
     wanted.retracted_on as landing_day,
     case
-        when landed.occurred_at > landed.received_at + interval 5 minutes
+        when landed.ahead_us > 300000000
             then greatest(wanted.retracted_on, landed.occurred_at::date)
         else wanted.retracted_on
     end as counts_from,
