@@ -138,7 +138,8 @@ select
             then
                 events.events * (
                     (
-                        abs(events.cache_write_tokens) * prices.cache_write_price
+                        abs(events.cache_write_tokens)
+                        * prices.cache_write_price
                         + 99999999999999
                     ) // 100000000000000
                 )

@@ -54,4 +54,4 @@ inner join defined on plans.feature = defined.feature
 inner join names
     on
         asked.customer_id = names.customer_id
-        and names.known_from <= asked.cutoff_on
+        and asked.cutoff_on >= names.known_from

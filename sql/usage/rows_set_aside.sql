@@ -35,9 +35,10 @@ defined as (
 named as (
     select
         case
-            when landed.reason not in (
-                'missing_tokens', 'unknown_model', 'ambiguous_model'
-            )
+            when
+                landed.reason not in (
+                    'missing_tokens', 'unknown_model', 'ambiguous_model'
+                )
                 then landed.reason
             when names.customer_id is null then 'unknown_customer'
             when defined.feature is null then 'unknown_feature'

@@ -34,7 +34,7 @@ margins_of as (
         model,
         price_id,
         list(
-            {'margin_bp': margin_bp, 'margin_units': margin_units}
+            { 'margin_bp': margin_bp, 'margin_units': margin_units }
             order by margin_bp
         ) as margins,
     from windowed_margins
