@@ -143,6 +143,13 @@ def use_verb(line: InvoiceLine) -> str:
     return "held" if line.type is LineType.FEATURE_SEATS else "used"
 
 
+def rounding_working(line: InvoiceLine) -> str:
+    """How a token cost was rounded where its events were; empty where only the line is. AI-1."""
+    if line.rule != "AI-1":
+        return ""
+    return "the cost of each request is rounded up to 0.0001, so is its margin"
+
+
 def seat_working(line: InvoiceLine, locale: Locale) -> str:
     """How many seats from which day on. Rules SEAT-2, SEAT-5."""
     count = quantity_text(line.quantity, locale)
@@ -197,6 +204,8 @@ def _working(line: InvoiceLine, posted: PostedInvoice, locale: Locale) -> Iterat
         yield f"{line.days[0]} of {line.days[1]} days"
     if line.used is not None and not is_about_tokens(line):
         yield _used_text(line, locale)
+    if rounding := rounding_working(line):
+        yield rounding
     if not has_end(line.quantity) and line.quantity.denominator <= LONGEST_FRACTION:
         yield f"exactly {fraction_text(line.quantity, locale)} {line.unit}"
 

@@ -20,7 +20,7 @@ from reports.formats import (
     period_text,
     quantity_text,
 )
-from reports.invoice_rows import caption, detail_caption, titled_lines, use_verb
+from reports.invoice_rows import caption, detail_caption, rounding_working, titled_lines, use_verb
 from reports.posted import Party, PostedInvoice
 
 WIDTH = 92
@@ -88,6 +88,8 @@ def _explanation(line: InvoiceLine, posted: PostedInvoice) -> Iterator[str]:
         limit = _quantity(line.included or Fraction(0))
         included = "unlimited" if line.unlimited else f"{limit} included"
         yield f"{_quantity(line.used)} {line.unit} {use_verb(line)}, {included}"
+    if rounding := rounding_working(line):
+        yield rounding
     if line.corrects is not None:
         yield f"corrects {posted.corrected_numbers.get(line.corrects, '')} {line.corrects}"
     yield f"{_period(line.service)} · rule {line.rule}"

@@ -208,3 +208,17 @@ def test_amounts_of_the_text_add_up() -> None:
         amounts = re.findall(r"^  \S.* (-?[\d.]+) [A-Z]{3}$", text, re.MULTILINE)
         together = sum((Fraction(amount) for amount in amounts), Fraction(0))
         assert together == Fraction(posted.invoice.subtotal.major)
+
+
+def test_costs_rounded_up_for_each_request_say_so() -> None:
+    posted = samples.full()
+    lines = tuple(
+        replace(it, rule="AI-1") if any(part.kind == "tokens" for part in it.details) else it
+        for it in posted.invoice.lines
+    )
+    rounded = replace(posted, invoice=replace(posted.invoice, lines=lines))
+    said = "rounded up to 0.0001"
+    assert said in invoice_text(rounded, samples.SELLER, samples.LUMEN)
+    assert said not in invoice_text(posted, samples.SELLER, samples.LUMEN)
+    view = invoice_view(rounded, samples.SELLER, samples.LUMEN, "en")
+    assert any(said in row.working for section in view.sections for row in section.rows)
