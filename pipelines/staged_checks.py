@@ -18,6 +18,17 @@ from pipelines.steps import Drafted, metering_spec
 from pipelines.warehouse import CheckResult
 
 
+def what_of(name: str) -> str:
+    """What a check looks for, as its file says in its first lines.
+
+    >>> what_of("invoice_totals")
+    'invoices whose lines do not add up to their subtotal, tax and total'
+    """
+    header = sql_text(f"checks/{name}").partition("-- grain:")[0]
+    said = header.removeprefix("-- what:").replace("\n--", " ")
+    return " ".join(said.split())
+
+
 def usage_checks(root: DataRoot, drafted: Drafted) -> list[CheckResult]:
     """What was received is what was rated or is set aside, on all three levels. Rule USE-6."""
     known = drafted.known
@@ -53,7 +64,6 @@ def _checked(name: str, tables: Mapping[str, pl.DataFrame]) -> CheckResult:
 
 
 def _result(name: str, found: pl.DataFrame | None) -> CheckResult:
-    what = sql_text(f"checks/{name}").splitlines()[0].removeprefix("-- what:").strip()
     if found is None or found.is_empty():
-        return CheckResult(name=name, what=what, offending=0, first="")
-    return CheckResult(name, what, found.height, str(found.row(0, named=True)))
+        return CheckResult(name=name, what=what_of(name), offending=0, first="")
+    return CheckResult(name, what_of(name), found.height, str(found.row(0, named=True)))

@@ -16,7 +16,7 @@ from pipelines.defs.resources import DataRootResource
 from pipelines.drafts import draft_table, totals_of
 from pipelines.issuing import post_reviewed
 from pipelines.snapshots import CHECKS
-from pipelines.staged_checks import usage_checks
+from pipelines.staged_checks import usage_checks, what_of
 
 SHOWN = ["billing_day", "customer_id", "invoice_type", "total", "currency"]
 """What a preview shows of an invoice."""
@@ -39,7 +39,10 @@ SHOWN = ["billing_day", "customer_id", "invoice_type", "total", "currency"]
         ),
     ],
     check_specs=[
-        dg.AssetCheckSpec(name, asset="usage_snapshots", blocking=True) for name in CHECKS
+        dg.AssetCheckSpec(
+            name, asset="usage_snapshots", blocking=True, description=f"No {what_of(name)}."
+        )
+        for name in CHECKS
     ],
     partitions_def=days,
     group_name="billing",

@@ -4,9 +4,11 @@ from datetime import UTC, timedelta
 
 import dagster as dg
 
+from pipelines.runs import DOCUMENTS, DRAFTED
+
 daily_billing = dg.define_asset_job(
     "daily_billing",
-    selection=dg.AssetSelection.groups("inputs", "usage", "billing", "publication"),
+    selection=dg.AssetSelection.assets(*DRAFTED, *DOCUMENTS, "warehouse"),
     description="Register and meter what landed, draft what is due, publish. Never posts.",
 )
 
