@@ -368,9 +368,10 @@ def _written(root: DataRoot, dataset: str, partition: str, frame: pl.DataFrame) 
 
 def _empty_the_others(root: DataRoot, written: Mapping[str, set[str]]) -> None:
     for dataset, schema in BY_DAY.items():
+        empty = table([], schema)
         for partition in current_files(root, dataset):
             if partition not in written[dataset]:
-                write_partition(root, dataset, partition, table([], schema))
+                write_partition(root, dataset, partition, empty)
 
 
 def _committed(root: DataRoot, summary: DraftSummary) -> DraftSummary:
