@@ -80,7 +80,8 @@ def assembled(
             lines, surplus = cut_credits(in_page_order(charges), least)
         tax = taxed((*lines, *drawn))
     note = treatment(customer, catalog.seller, catalog.tax, day).note if tax else None
-    return Assembled((*in_page_order([*lines, *drawn]), *tax), left, surplus, note)
+    page = in_page_order([*lines, *drawn]) if drawn else lines
+    return Assembled((*page, *tax), left, surplus, note)
 
 
 def in_page_order(lines: Sequence[InvoiceLine]) -> tuple[InvoiceLine, ...]:
@@ -172,13 +173,16 @@ def tax_lines(
     rule: TAX-1, TAX-2, TAX-3, INV-13.
     """
     how = treatment(customer, catalog.seller, catalog.tax, day)
-    bases: dict[int | None, int] = defaultdict(int)
-    categories: dict[int | None, set[str]] = defaultdict(set)
+    by_category: dict[str, int] = defaultdict(int)
     for line in lines:
         if line.charge_type != "customer_credit":
-            rate = rate_bp(how, line.tax_category, catalog.tax, day)
-            bases[rate] += line.amount.minor
-            categories[rate].add(line.tax_category)
+            by_category[line.tax_category] += line.amount.minor
+    bases: dict[int | None, int] = defaultdict(int)
+    categories: dict[int | None, list[str]] = defaultdict(list)
+    for category in sorted(by_category):
+        rate = rate_bp(how, category, catalog.tax, day)
+        bases[rate] += by_category[category]
+        categories[rate].append(category)
     drawn = sum(line.amount.minor for line in lines if line.charge_type == "customer_credit")
     if drawn:
         rates = sorted(bases, key=lambda rate: -1 if rate is None else rate)
@@ -186,7 +190,7 @@ def tax_lines(
         for rate, part in zip(rates, allocate(Money(drawn, currency), weights), strict=True):
             bases[rate] += part.minor
     return tuple(
-        _tax_line(Money(bases[rate], currency), rate, "+".join(sorted(categories[rate])), day)
+        _tax_line(Money(bases[rate], currency), rate, "+".join(categories[rate]), day)
         for rate in sorted((rate for rate in bases if rate is not None), reverse=True)
     )
 
@@ -196,8 +200,8 @@ def _tax_line(base: Money, rate: int, category: str, day: date) -> InvoiceLine:
         type=LineType.TAX,
         code=category,
         name="VAT",
-        amount=Money.rounded(Fraction(base.major) * rate / 10_000, base.currency),
-        quantity=Fraction(base.major),
+        amount=Money.rounded(base.exact * Fraction(rate, 10_000), base.currency),
+        quantity=base.exact,
         unit="",
         service=Period(day, date.fromordinal(day.toordinal() + 1)),
         rule="TAX-1",

@@ -14,6 +14,7 @@ from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, Us
 from billing_core.issuing import (
     Cause,
     adjustment_lines,
+    invoice_id_of,
     is_booked,
     issue,
     issue_credit_note,
@@ -159,7 +160,8 @@ def with_advances(
         if line.type is LineType.FEATURE_SEATS and line.charge_type == "advance"
     }
     return tuple(
-        replace(holding, advance=paid.get(holding.feature, holding.advance)) for holding in holdings
+        replace(holding, advance=paid[holding.feature]) if holding.feature in paid else holding
+        for holding in holdings
     )
 
 
@@ -202,15 +204,16 @@ def _renew(
         period=period,
         usage=settled.rated.usage,
     )
-    paying = replace(subscription, terms=terms)
-    state, invoice = issue(state, paying, cause, lines, setting)
-    renewed = replace(
-        next_window(state, paying, setting),
+    paying = replace(
+        subscription,
+        terms=terms,
         period=period,
         seats=with_advances(seats, charges),
         plan_charge=charges[0].amount,
-        invoice_id=invoice.id,
+        invoice_id=invoice_id_of(state, cause),
     )
+    state, invoice = issue(state, paying, cause, lines, setting)
+    renewed = next_window(state, paying, setting)
     closed = replace(settled.closed, invoice_id=invoice.id)
     return Step(replace(state, subscription=renewed), invoices=(invoice,), windows=(closed,))
 

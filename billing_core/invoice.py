@@ -161,4 +161,4 @@ class Invoice:
     @property
     def total(self) -> Money:
         """Subtotal and tax. Rule INV-9."""
-        return self.subtotal + self.tax
+        return total([line.amount for line in self.lines], self.currency)

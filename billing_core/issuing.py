@@ -79,13 +79,14 @@ def issue(
         day=cause.day,
         at=cause.at,
     )
-    invoice = _blank(name, state, subscription, cause, setting)
-    invoice = replace(invoice, lines=result.lines, note=result.note)
+    invoice = _invoice(
+        cause, subscription, result.lines, state=state, setting=setting, note=result.note
+    )
     credits_left = result.credits
     if result.surplus.minor:
         credits_left = (*credits_left, surplus_credit(cause, result.surplus))
-    state = replace(state, credits=credits_left, adjustments=())
-    return recorded(state, invoice, setting), invoice
+    invoices = (*state.invoices, record_of(invoice, setting))
+    return replace(state, credits=credits_left, adjustments=(), invoices=invoices), invoice
 
 
 def issue_credit_note(
@@ -104,9 +105,8 @@ def issue_credit_note(
     catalog = setting.version_at(cause.at).catalog
     currency = subscription.terms.currency
     tax = tax_lines(lines, customer=known(state), catalog=catalog, currency=currency, day=cause.day)
-    note = replace(
-        _blank(name, state, subscription, cause, setting), lines=(*in_page_order(lines), *tax)
-    )
+    page = (*in_page_order(lines), *tax)
+    note = _invoice(cause, subscription, page, state=state, setting=setting)
     note = setting.booked.get(name, note)
     corrected = lines[0].corrects
     invoices = tuple(
@@ -144,12 +144,11 @@ def at_most(
     return kept
 
 
-def recorded(state: CustomerState, invoice: Invoice, setting: Setting) -> CustomerState:
-    """The state with a record of an invoice, paid at once where payment is assumed."""
-    none = Money(0, invoice.currency)
-    paid = invoice.total if setting.assumes_payment else none
-    record = InvoiceRecord(invoice.id, invoice.type, invoice.billing_day, invoice.total, paid, none)
-    return replace(state, invoices=(*state.invoices, record))
+def record_of(invoice: Invoice, setting: Setting) -> InvoiceRecord:
+    """What payments need to know of an invoice; paid at once where payment is assumed."""
+    none, owed = Money(0, invoice.currency), invoice.total
+    paid = owed if setting.assumes_payment else none
+    return InvoiceRecord(invoice.id, invoice.type, invoice.billing_day, owed, paid, none)
 
 
 def without_record(state: CustomerState, invoice: Invoice) -> CustomerState:
@@ -173,11 +172,17 @@ def known(state: CustomerState) -> Customer:
     return state.customer
 
 
-def _blank(
-    name: str, state: CustomerState, subscription: Subscription, cause: Cause, setting: Setting
+def _invoice(
+    cause: Cause,
+    subscription: Subscription,
+    lines: tuple[InvoiceLine, ...],
+    *,
+    state: CustomerState,
+    setting: Setting,
+    note: str | None = None,
 ) -> Invoice:
     return Invoice(
-        id=name,
+        id=invoice_id_of(state, cause),
         customer_id=state.customer_id,
         type=cause.type,
         billing_day=cause.day,
@@ -185,7 +190,8 @@ def _blank(
         currency=subscription.terms.currency,
         plan=subscription.terms.plan,
         plan_name=subscription.terms.plan_name,
-        lines=(),
+        lines=lines,
+        note=note,
         usage=cause.usage,
         window=cause.window,
         period=cause.period,
@@ -213,8 +219,9 @@ def _rebooked(
         state,
         credits=credits_left,
         adjustments=tuple(item for item in differences if item.amount.minor),
+        invoices=(*state.invoices, record_of(booked, setting)),
     )
-    return recorded(state, booked, setting), booked
+    return state, booked
 
 
 def _cut_then(

@@ -32,21 +32,23 @@ from billing_core.setting import Setting
 from billing_core.state import CustomerState, Status
 from billing_core.step import Refused
 
-NEVER_LATE = (
-    CreateCustomer,
-    UpdateCustomer,
-    Payment,
-    Refund,
-    DecideConflict,
-    IssueCreditNote,
-    WriteOff,
-    GrantCredit,
-    RevokeCredit,
-    ReleaseHold,
+NEVER_LATE = frozenset(
+    {
+        CreateCustomer,
+        UpdateCustomer,
+        Payment,
+        Refund,
+        DecideConflict,
+        IssueCreditNote,
+        WriteOff,
+        GrantCredit,
+        RevokeCredit,
+        ReleaseHold,
+    }
 )
 """Actions taken at the instant at which they arrived. Rule ACT-2."""
 
-FOLDED_AGAIN = (AddSeats, RemoveSeats, SetSeats, Cancel, UndoCancel)
+FOLDED_AGAIN = frozenset({AddSeats, RemoveSeats, SetSeats, Cancel, UndoCancel})
 """Late ones are folded again from their instant; of Cancel only at period end. Rule ACT-3."""
 
 
@@ -55,7 +57,7 @@ def effective_at(action: Action) -> datetime:
 
     A customer is known from the instant that creates him, whenever the file arrived.
     """
-    if isinstance(action, NEVER_LATE) and not isinstance(action, CreateCustomer):
+    if type(action) in NEVER_LATE and not isinstance(action, CreateCustomer):
         return max(action.at, action.received_at)
     return action.at
 
@@ -76,13 +78,13 @@ def passed_over(action: Action, setting: Setting) -> Invoice | None:
 
 def late_reason(action: Action, state: CustomerState, setting: Setting) -> Refused | None:
     """The refusal of a late action; None when it is in time or is folded again. ACT-3, ACT-4."""
-    if isinstance(action, NEVER_LATE) or not setting.booked:
+    if not setting.booked or type(action) in NEVER_LATE:
         return None
     posted = passed_over(action, setting)
     if posted is None:
         return None
     is_adjusted = setting.policies_at(action.received_at).late_actions == "adjust"
-    moves_nothing = isinstance(action, FOLDED_AGAIN) and not _moves(action, state, posted)
+    moves_nothing = type(action) in FOLDED_AGAIN and not _moves(action, state, posted)
     if is_adjusted and moves_nothing:
         return None
     return Refused(

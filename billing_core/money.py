@@ -57,6 +57,11 @@ class Money:
         return cls(nearest if numerator >= 0 else -nearest, currency)
 
     @property
+    def exact(self) -> Fraction:
+        """The amount in major units (dollars), to count on with."""
+        return Fraction(self.minor, 10**self.currency.minor_digits)
+
+    @property
     def major(self) -> Decimal:
         """The amount in major units (dollars), at the currency's own scale."""
         # Made from text, since arithmetic of decimals rounds to the caller's context.
@@ -80,7 +85,7 @@ class Money:
 def total(amounts: Sequence[Money], currency: Currency) -> Money:
     """The sum of rounded amounts, never rounded again; zero when there are none. Rule CNV-4."""
     for amount in amounts:
-        if amount.currency != currency:
+        if amount.currency is not currency and amount.currency != currency:
             raise CurrencyMismatch(currency.code, amount.currency.code)
     return Money(sum([amount.minor for amount in amounts]), currency)
 

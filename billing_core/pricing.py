@@ -10,6 +10,8 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 
+from billing_core.exact import product
+
 
 @dataclass(frozen=True, slots=True)
 class Tier:
@@ -127,7 +129,7 @@ def tier_bounds(tiers: tuple[Tier, ...]) -> tuple[str, ...]:
 
 
 def _units(label: str, quantity: Fraction, unit_price: Decimal) -> Part:
-    return Part(label, quantity, unit_price, quantity * Fraction(unit_price))
+    return Part(label, quantity, unit_price, product(quantity, unit_price))
 
 
 def _graduated(over: Fraction, tiers: tuple[Tier, ...]) -> Iterator[Part]:

@@ -10,15 +10,18 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing_core.errors import NegativeQuantity
+from billing_core.exact import exact_sum, quotient
 from billing_core.invoice import InvoiceLine, LineDetail, LineType, UsedFeature
 from billing_core.money import Currency, Money, allocate
 from billing_core.period import Period
-from billing_core.pricing import Dynamic, Package, Part, Percentage, PerUnit, priced
+from billing_core.pricing import Graduated, Package, Part, Percentage, PerUnit, Volume, priced
 from billing_core.terms import FeatureTerms, Terms
 from billing_core.tokens import TokenCost, token_costs
 from billing_core.usage import UsageSnapshot
 
 ZERO = Fraction(0)
+ONE_PRICE = (PerUnit, Package, Percentage)
+WITH_TIERS = (Graduated, Volume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,9 @@ def rate_window(
 
 def units_over(used: Fraction, feature: FeatureTerms) -> Fraction:
     """The priced units above the included; 0 when unlimited. Rule USE-4."""
-    return ZERO if feature.unlimited else max(ZERO, used - feature.included)
+    if feature.unlimited or used <= feature.included:
+        return ZERO
+    return used - feature.included
 
 
 def _rate_units(
@@ -67,13 +72,16 @@ def _rate_units(
 ) -> tuple[InvoiceLine | None, UsedFeature]:
     if snapshot is not None and snapshot.quantity < 0:
         raise NegativeQuantity(name=f"usage of {feature.code}", quantity=snapshot.quantity)
-    used = ZERO if snapshot is None else Fraction(snapshot.quantity) / feature.per
+    used = ZERO if snapshot is None else quotient(snapshot.quantity, feature.per)
     over = units_over(used, feature)
+    within = feature.included if over else used
     if snapshot is None or not over or feature.price is None or feature.mode != "charge":
-        return None, _used(feature, used, billed=ZERO, blocked=over)
+        return None, _used(feature, used, within=within, blocked=over)
     parts = priced(feature.price, over, snapshot.amount)
-    amount = Money.rounded(_bounded(feature, parts), currency)
-    single = parts[0] if isinstance(feature.price, PerUnit | Package | Percentage) else None
+    exact = exact_sum([part.exact for part in parts])
+    bounded = _bounded(feature, exact)
+    amount = Money.rounded(bounded, currency)
+    single = parts[0] if isinstance(feature.price, ONE_PRICE) else None
     line = InvoiceLine(
         type=LineType.FEATURE_OVERAGE,
         code=feature.code,
@@ -85,11 +93,13 @@ def _rate_units(
         service=service,
         used=used,
         included=feature.included,
-        details=_bound_details(feature, parts, amount) or _tier_details(feature, parts, amount),
+        details=_tier_details(feature, parts, amount)
+        if bounded == exact
+        else (_bound_detail(amount, is_raised=bounded > exact),),
         rule="CAT-10",
         tax_category=feature.tax_category,
     )
-    return line, _used(feature, used, billed=over, blocked=ZERO)
+    return line, _used(feature, used, within=within, billed=over)
 
 
 def _rate_tokens(
@@ -101,9 +111,9 @@ def _rate_tokens(
 ) -> tuple[InvoiceLine | None, UsedFeature]:
     used = ZERO if snapshot is None else Fraction(snapshot.quantity)
     if snapshot is None or feature.unlimited:
-        return None, _used(feature, used, billed=ZERO, blocked=ZERO)
+        return None, _used(feature, used, within=used)
     costs = token_costs(snapshot.tokens, margin_bp=feature.margin_bp, per_event=per_event)
-    amount = Money.rounded(sum((cost.exact for cost in costs), ZERO), currency)
+    amount = Money.rounded(exact_sum([cost.exact for cost in costs]), currency)
     line = InvoiceLine(
         type=LineType.FEATURE_OVERAGE,
         code=feature.code,
@@ -118,12 +128,11 @@ def _rate_tokens(
         rule="AI-1" if per_event else "AI-7",
         tax_category=feature.tax_category,
     )
-    return line, _used(feature, used, billed=used, blocked=ZERO)
+    return line, _used(feature, used, within=ZERO, billed=used)
 
 
-def _bounded(feature: FeatureTerms, parts: tuple[Part, ...]) -> Fraction:
+def _bounded(feature: FeatureTerms, exact: Fraction) -> Fraction:
     """The exact charge within the window's minimum and maximum. Rules CAT-10, CAT-13."""
-    exact = sum((part.exact for part in parts), ZERO)
     if feature.minimum is not None:
         exact = max(exact, Fraction(feature.minimum))
     if feature.maximum is not None:
@@ -131,21 +140,16 @@ def _bounded(feature: FeatureTerms, parts: tuple[Part, ...]) -> Fraction:
     return exact
 
 
-def _bound_details(
-    feature: FeatureTerms, parts: tuple[Part, ...], amount: Money
-) -> tuple[LineDetail, ...]:
-    """One detail that names the minimum or maximum, where it decided the amount."""
-    exact, bounded = sum((part.exact for part in parts), ZERO), _bounded(feature, parts)
-    if exact == bounded:
-        return ()
-    label = "minimum" if bounded > exact else "maximum"
-    return (LineDetail("bound", label, None, None, amount),)
+def _bound_detail(amount: Money, *, is_raised: bool) -> LineDetail:
+    """The only detail where the minimum or the maximum decided the amount: its name."""
+    label = "minimum" if is_raised else "maximum"
+    return LineDetail("bound", label, None, None, amount)
 
 
 def _tier_details(
     feature: FeatureTerms, parts: tuple[Part, ...], amount: Money
 ) -> tuple[LineDetail, ...]:
-    if isinstance(feature.price, PerUnit | Package | Percentage | Dynamic):
+    if not isinstance(feature.price, WITH_TIERS):
         return ()
     amounts = _shared(amount, [part.exact for part in parts])
     return tuple(
@@ -192,8 +196,14 @@ def _package_unit(feature: FeatureTerms) -> str:
 
 
 def _used(
-    feature: FeatureTerms, used: Fraction, *, billed: Fraction, blocked: Fraction
+    feature: FeatureTerms,
+    used: Fraction,
+    *,
+    within: Fraction,
+    billed: Fraction = ZERO,
+    blocked: Fraction = ZERO,
 ) -> UsedFeature:
+    """Where the usage went: within the included, billed or blocked; together what was used."""
     return UsedFeature(
         feature=feature.code,
         name=feature.name,
@@ -201,7 +211,7 @@ def _used(
         used=used,
         included=feature.included,
         unlimited=feature.unlimited,
-        from_included=used - billed - blocked,
+        from_included=within,
         billed=billed,
         blocked=blocked,
         waived=ZERO,

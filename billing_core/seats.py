@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing_core.errors import BillingError
+from billing_core.exact import product
 from billing_core.invoice import InvoiceLine, LineType
 from billing_core.money import Money
 from billing_core.period import MONTHS, Period
@@ -105,9 +106,17 @@ def advance_lines(
         quantity = charged_seats(feature, holding.held) * months
         if quantity:
             price = seat_price(terms, feature)
-            amount = Money.rounded(quantity * Fraction(price), terms.currency)
-            line = _line(feature, quantity, price, amount, period)
-            lines.append(replace(line, used=Fraction(holding.held)))
+            lines.append(
+                _line(
+                    feature,
+                    quantity,
+                    price,
+                    Money.rounded(product(quantity, price), terms.currency),
+                    charge_type="advance",
+                    service=period,
+                    used=holding.held,
+                )
+            )
     return tuple(line for line in lines if line.amount.minor)
 
 
@@ -121,17 +130,33 @@ def true_up_lines(
         feature = terms.by_code[holding.feature]
         for addition in holding.additions:
             quantity, price = addition.quantity * months, seat_price(terms, feature)
-            exact = quantity * Fraction(price) * period.remaining_share(addition.added_on)
+            share = period.remaining_share(addition.added_on)
             service = Period(addition.added_on, period.end)
-            line = _line(feature, quantity, price, Money.rounded(exact, terms.currency), service)
-            days = (service.days, period.days)
-            used = Fraction(holding.covered)
-            lines.append(replace(line, charge_type="true_up", rule="SEAT-2", days=days, used=used))
+            lines.append(
+                _line(
+                    feature,
+                    quantity,
+                    price,
+                    Money.rounded(product(quantity * share, price), terms.currency),
+                    charge_type="true_up",
+                    service=service,
+                    used=holding.covered,
+                    days=(service.days, period.days),
+                )
+            )
     return tuple(line for line in lines if line.amount.minor)
 
 
 def _line(
-    feature: FeatureTerms, quantity: int, price: Decimal, amount: Money, service: Period
+    feature: FeatureTerms,
+    quantity: int,
+    price: Decimal,
+    amount: Money,
+    *,
+    charge_type: str,
+    service: Period,
+    used: int,
+    days: tuple[int, int] | None = None,
 ) -> InvoiceLine:
     return InvoiceLine(
         type=LineType.FEATURE_SEATS,
@@ -141,9 +166,11 @@ def _line(
         quantity=Fraction(quantity),
         unit=feature.unit,
         service=service,
-        rule="SEAT-1",
-        charge_type="advance",
+        rule="SEAT-1" if charge_type == "advance" else "SEAT-2",
+        charge_type=charge_type,
         unit_price=price,
+        days=days,
+        used=Fraction(used),
         included=feature.included,
         tax_category=feature.tax_category,
     )

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing_core.errors import BillingError
+from billing_core.exact import exact_sum
 from billing_core.usage import TOKEN_CLASSES, TokenUse
 
 RATE_UNITS = 10_000
@@ -64,7 +65,7 @@ def token_costs(
         if per_event:
             margin = Fraction(sum(_margin_units(use, margin_bp) for use in uses), RATE_UNITS)
         else:
-            margin = sum((cost.exact for cost in costs), Fraction(0)) * margin_bp / 10_000
+            margin = exact_sum([cost.exact for cost in costs]) * Fraction(margin_bp, 10_000)
         costs.append(TokenCost("", None, 0, None, margin))
     return tuple(costs)
 
@@ -77,7 +78,8 @@ def _classes(use: TokenUse, *, per_event: bool) -> Iterator[TokenCost]:
         if per_event:
             exact = Fraction(use.rate_units[index], RATE_UNITS)
         else:
-            exact = tokens * Fraction(price) / 1_000_000
+            numerator, denominator = price.as_integer_ratio()
+            exact = Fraction(tokens * numerator, denominator * 1_000_000)
         yield TokenCost(use.model, token_class, tokens, price, exact)
 
 
