@@ -22,6 +22,8 @@ START = '192.0.2.1 - ann [17/May/2015:10:05:03 +0000] "GET /a\\"b HTTP/1.1" 200'
 )
 def test_a_line_is_read(line: str, count: str | None, agent: str | None) -> None:
     query = "select case when regexp_matches($1, $2) then regexp_extract($1, $2, $3) end"
-    found = duckdb.execute(query.replace("$3", str(list(ACCESS_FIELDS))), [line, ACCESS_LINE])
-    fields = (found.fetchone() or (None,))[0] or {}
+    with duckdb.connect() as connection:
+        asked = query.replace("$3", str(list(ACCESS_FIELDS)))
+        found = connection.execute(asked, [line, ACCESS_LINE]).fetchall()
+    fields = found[0][0] or {}
     assert (fields.get("bytes"), fields.get("agent")) == (count, agent)

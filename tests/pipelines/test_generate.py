@@ -108,14 +108,15 @@ def test_a_copy_differs_from_its_event_in_the_arrival_only(made: tuple[Path, Gen
 
 
 def test_every_row_lands_on_the_day_that_received_it(made: tuple[Path, Generated]) -> None:
-    landed = duckdb.sql(f"""
+    with duckdb.connect() as connection:
+        landed = connection.execute(f"""
         select
             count(*) filter (day <> (received_at at time zone 'UTC')::date) as astray,
             count(*) filter (received_at < occurred_at) as early,
             count(*) filter (day > (occurred_at at time zone 'UTC')::date) as late,
         from '{made[0]}/landing/usage/*/usage.parquet'
-    """)
-    astray, early, late = landed.fetchall()[0]
+        """).fetchall()
+    astray, early, late = landed[0]
     assert (astray, early) == (0, 0)
     assert late >= made[1].late_rows > 100
 
@@ -139,7 +140,7 @@ def test_there_are_bad_rows_of_every_kind(
 def test_one_file_breaks_off(made: tuple[Path, Generated]) -> None:
     (broken,) = (made[0] / "landing" / "usage").rglob("partner-upload.parquet")
     with pytest.raises(duckdb.Error):
-        duckdb.sql(f"select count(*) from '{broken}'").fetchall()
+        duckdb.connect().execute(f"select count(*) from '{broken}'").fetchall()
 
 
 def test_nobody_uses_anything_before_paying_or_after_leaving(
