@@ -215,9 +215,7 @@ def numbered(
             sequence=sequence,
             seller=numbering.seller,
             issued_on=issued_on,
-            due_on=due_on(
-                invoice.billing_day, issued_on, payment_days.get(invoice.customer_id)
-            ),
+            due_on=due_on(invoice.billing_day, issued_on, payment_days.get(invoice.customer_id)),
         )
         for sequence, invoice in enumerate(invoices, start=first)
     )

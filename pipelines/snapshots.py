@@ -260,9 +260,7 @@ def _edge_days(
 
 def _register_files(connection: duckdb.DuckDBPyConnection, root: DataRoot) -> None:
     for name, schema in (*SOURCES.items(), ("usage_receipts", USAGE_RECEIPTS)):
-        paths = ", ".join(
-            text_literal(str(path)) for path in current_files(root, name).values()
-        )
+        paths = ", ".join(text_literal(str(path)) for path in current_files(root, name).values())
         if paths:
             connection.execute(
                 f"create or replace temp view {name} as"
