@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,11 @@ def dagster_pages(root: DataRoot, tmp_path: Path) -> Iterator[Callable[..., Any]
             yield asker(port)
         finally:
             os.killpg(server.pid, signal.SIGINT)
-            server.wait(timeout=60)
+            try:
+                server.wait(timeout=60)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(server.pid, signal.SIGKILL)
 
 
 def asker(port: int) -> Callable[..., Any]:
