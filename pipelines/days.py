@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipelines.deduplication import DayDigests, Places, Repeats
-from pipelines.digests import Digests
+from pipelines.digests import Digests, stable_order
 from pipelines.landed_rows import ScannedFile
 from pipelines.landing import LandedFile
 from pipelines.mappings import LandedQuery
@@ -72,7 +72,7 @@ def day_digests(day: Day) -> DayDigests:
         _joined([part.row_numbers for part in parts], np.int32),
     ]
     if len(parts) > 1:
-        order = np.argsort(columns[0], kind="stable")
+        order = stable_order(columns[0])
         columns = [column[order] for column in columns]
     return DayDigests(day.day.toordinal(), *columns)
 
@@ -137,4 +137,6 @@ def _retractions(day: Day, not_counted: pl.DataFrame) -> pl.DataFrame:
 
 
 def _joined(parts: Sequence[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, kind)

@@ -5,8 +5,9 @@ the new rows or in the days before, are looked at one by one; all others are new
 digest alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from pipelines.digests import Digests
 
 Whole = npt.NDArray[np.int64]
 Places = npt.NDArray[np.intp]
+
+Spread = Callable[..., Iterable[Any]]
+"""`map`, or the map of a pool of threads."""
 
 BEFORE_ALL = np.iinfo(np.int64).min
 _MOST_BITS = 27
@@ -37,11 +41,14 @@ class DayDigests:
 
 @dataclass(frozen=True, slots=True)
 class CountedBefore:
-    """What one earlier landing day counted: its day number and digests, sorted by identity."""
+    """What one earlier landing day counted: its day number and digests, by identity.
+
+    The digests are read when they are asked for; contents only where an identity repeats.
+    """
 
     day: int
-    identities: Digests
-    contents: Digests
+    identities: Callable[[], Digests]
+    contents: Callable[[], Digests]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +61,30 @@ class Repeats:
 
 
 def repeats(
-    days: Sequence[DayDigests], before: Iterable[CountedBefore], *, dedupe_days: int
+    days: Sequence[DayDigests],
+    before: Iterable[CountedBefore],
+    *,
+    dedupe_days: int,
+    spread: Spread = map,
 ) -> list[Repeats]:
     """What of each day was counted before. Rule USE-2.
 
     takes:   days, of rising day number; before, at least the `dedupe_days` days before each
-             that are not among `days`.
+             that are not among `days`; spread, a `map` that may work on several at once.
     returns: for each day, in order. Of rows of one identity the first received counts, by
              (day, received, content, row); a later one within `dedupe_days` is a duplicate
              if its content is the same, else a conflict.
     """
     everything = np.concatenate([day.identities for day in days])
     everything.sort()
-    known = _counted_again(everything, before)
+    known = _counted_again(everything, before, spread)
     again = everything[:-1][everything[1:] == everything[:-1]]
-    wanted = np.unique(np.concatenate([again, known[0]]))
+    wanted = distinct(np.concatenate([again, known[0]]))
     del everything
     if not len(wanted):
         nothing = np.empty(0, np.intp)
         return [Repeats(nothing, nothing, np.empty(0, np.int64)) for _ in days]
-    return _settled(days, known, wanted, dedupe_days)
+    return _settled(days, known, wanted, dedupe_days=dedupe_days, spread=spread)
 
 
 def members(digests: Digests, wanted: Digests) -> Places:
@@ -118,20 +129,29 @@ def _stands_in(digests: Digests, wanted: Digests) -> npt.NDArray[np.bool_]:
     return found
 
 
+def distinct(digests: Digests) -> Digests:
+    """The different digests of an array, sorted. (`np.unique` loads half of numpy first.)"""
+    ordered = np.sort(digests)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+
+
 def _counted_again(
-    everything: Digests, before: Iterable[CountedBefore]
+    everything: Digests, before: Iterable[CountedBefore], spread: Spread
 ) -> tuple[Digests, Digests, Whole]:
     """Of the days before: identity, content and day of what stands in a sorted array."""
-    sieve = _Sieve.of(everything)
-    found: list[tuple[Digests, Digests, Whole]] = []
-    for day in before:
-        likely = np.flatnonzero(sieve.passes(day.identities))
-        places = likely[_stands_in(day.identities[likely], everything)] if len(likely) else likely
-        numbers = np.full(len(places), day.day, np.int64)
-        found.append((day.identities[places], day.contents[places], numbers))
-    if not found:
+    known = list(before)
+    if not known:
         return np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.int64)
-    identities, contents, numbers_of = zip(*found, strict=True)
+    sieve = _Sieve.of(everything)
+
+    def again(day: CountedBefore) -> tuple[Digests, Digests, Whole]:
+        identities = day.identities()
+        likely = np.flatnonzero(sieve.passes(identities))
+        places = likely[_stands_in(identities[likely], everything)] if len(likely) else likely
+        contents = day.contents()[places] if len(places) else np.empty(0, np.uint64)
+        return identities[places], contents, np.full(len(places), day.day, np.int64)
+
+    identities, contents, numbers_of = zip(*spread(again, known), strict=True)
     return np.concatenate(identities), np.concatenate(contents), np.concatenate(numbers_of)
 
 
@@ -139,9 +159,11 @@ def _settled(
     days: Sequence[DayDigests],
     known: tuple[Digests, Digests, Whole],
     wanted: Digests,
+    *,
     dedupe_days: int,
+    spread: Spread,
 ) -> list[Repeats]:
-    places = [members(day.identities, wanted) for day in days]
+    places = list(spread(lambda day: members(day.identities, wanted), days))
     identity = np.concatenate(
         [known[0], *(day.identities[at] for day, at in zip(days, places, strict=True))]
     )

@@ -20,7 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.digests import Digests, content_digests, identity_digests
+from pipelines.digests import (
+    Digests,
+    content_digests,
+    has_empty_text,
+    identity_digests,
+    stable_order,
+)
 from pipelines.mappings import LandedQuery, rows_sql
 from pipelines.paths import sql_text
 from pipelines.usage_frames import FeatureDefinition
@@ -143,7 +149,7 @@ def scan(
     connection.register("known_references", known.table)
     chunks = [_chunk(connection, batch, end_of_day, known.priced_from) for batch in batches]
     identities = _joined([chunk.identities for chunk in chunks], np.uint64)
-    order = np.argsort(identities, kind="stable")
+    order = stable_order(identities)
     return ScannedFile(
         landed=sum(chunk.landed for chunk in chunks),
         row_numbers=_joined([chunk.row_numbers for chunk in chunks], np.int32)[order],
@@ -266,7 +272,7 @@ def is_plainly_usable(batch: pa.RecordBatch, priced_from: Mapping[str, int]) -> 
         return False
     if pc.any(batch.column("is_property_missing")).as_py() or len(batch) == 0:
         return False
-    if pc.min(pc.binary_length(batch.column("event_id"))).as_py() == 0:
+    if has_empty_text(batch.column("event_id")):
         return False
     return (
         _is_small(batch.column("value"))
@@ -281,7 +287,7 @@ def _is_small(column: pa.Array) -> bool:
     if column.null_count == len(column):
         return True
     words = np.frombuffer(column.buffers()[1], "<i8", 2 * len(column), column.offset * 16)
-    return bool(np.array_equal(words[1::2], words[0::2] >> 63))
+    return not np.any(words[1::2] ^ (words[0::2] >> 63))
 
 
 def _are_tokens_whole(batch: pa.RecordBatch) -> bool:
@@ -293,8 +299,9 @@ def _are_tokens_whole(batch: pa.RecordBatch) -> bool:
     for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"):
         column = batch.column(name)
         if column.null_count < len(column):
-            bounds = pc.min_max(column).as_py()
-            if bounds["min"] < 0 or bounds["max"] > MOST_TOKENS:
+            # What lies under a null is arbitrary: it may cost the second look, never skip it.
+            words = np.frombuffer(column.buffers()[1], "<u8", len(column), column.offset * 8)
+            if int(words.max()) > MOST_TOKENS:
                 return False
     return True
 

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -27,6 +30,7 @@ from pipelines.datasets import (
 )
 from pipelines.days import Day, DayFile, SettledDay, day_digests, settled_day
 from pipelines.deduplication import CountedBefore, repeats
+from pipelines.digests import Digests
 from pipelines.landed_rows import References, scan_file
 from pipelines.landing import LandedFile, Register, file_query, read_register
 from pipelines.mappings import rows_sql
@@ -55,6 +59,9 @@ from pipelines.usage_frames import (
 
 BATCH_ROWS = 12_000_000
 """How many rows are metered in one pass: what fits in half a gigabyte."""
+
+QUERY_ROWS = 1_500_000
+"""How many rows are counted by one query: planning a query costs as much as 50,000 rows."""
 
 BY_MODEL = 0
 """In place of a price id: the model alone tells the price."""
@@ -217,8 +224,10 @@ def _meter_batch(
     earlier = earlier_days(root, connection, register, own, spec.features)
     settled, found = with_retractions(connection, settled, earlier)
     with ThreadPoolExecutor(THREADS) as pool:
-        written = pool.map(lambda day: _write_day(root, connection.cursor(), day, spec), settled)
-        files = [file for day in written for file in day]
+        written = pool.map(
+            lambda days: _write_days(root, connection.cursor(), days, spec), _groups(settled)
+        )
+        files = [file for group in written for file in group]
     return Metered(
         days=tuple(item.day.day for item in settled),
         written=tuple(files),
@@ -298,37 +307,91 @@ def _settle(root: DataRoot, days: Sequence[Day], spec: MeteringSpec) -> list[Set
     with ThreadPoolExecutor(THREADS) as pool:
         digests = list(pool.map(day_digests, days))
         before = _counted_before(root, days, spec)
-        found = repeats(digests, before, dedupe_days=spec.dedupe_days)
+        found = repeats(digests, before, dedupe_days=spec.dedupe_days, spread=pool.map)
         return list(pool.map(settled_day, days, digests, found))
 
 
-def _counted_before(
-    root: DataRoot, days: Sequence[Day], spec: MeteringSpec
-) -> Iterator[CountedBefore]:
+def _counted_before(root: DataRoot, days: Sequence[Day], spec: MeteringSpec) -> list[CountedBefore]:
     """What the days before a batch counted, as far back as an id is remembered."""
     own = {partition_of(day.day) for day in days}
     first = partition_of(days[0].day - timedelta(days=spec.dedupe_days))
-    for partition, path in current_files(root, "usage_ids").items():
-        if first <= partition < partition_of(days[-1].day) and partition not in own:
-            ids = pl.read_parquet(path, glob=False)
-            yield CountedBefore(
-                day=day_of(partition).toordinal(),
-                identities=ids["identity"].to_numpy(),
-                contents=ids["content"].to_numpy(),
-            )
+    return [
+        CountedBefore(
+            day=day_of(partition).toordinal(),
+            identities=partial(_kept_digests, path, "identity"),
+            contents=partial(_kept_digests, path, "content"),
+        )
+        for partition, path in current_files(root, "usage_ids").items()
+        if first <= partition < partition_of(days[-1].day) and partition not in own
+    ]
+
+
+def _kept_digests(path: Path, column: str) -> Digests:
+    return pl.read_parquet(path, columns=[column], hive_partitioning=False)[column].to_numpy()
+
+
+def _groups(days: Sequence[SettledDay]) -> Iterator[list[SettledDay]]:
+    """Days in order, so many together that a query has work enough."""
+    group: list[SettledDay] = []
+    rows = 0
+    for item in days:
+        group.append(item)
+        rows += len(item.identities)
+        if rows >= QUERY_ROWS:
+            yield group
+            group, rows = [], 0
+    yield group
+
+
+def _write_days(
+    root: DataRoot,
+    connection: duckdb.DuckDBPyConnection,
+    days: Sequence[SettledDay],
+    spec: MeteringSpec,
+) -> list[PartitionFile]:
+    """Count some days by one set of queries, and write them in order."""
+    if not days:
+        return []
+    groups = [
+        _numbered(item, first) for item, first in zip(days, _first_numbers(days), strict=True)
+    ]
+    tables = _counted(connection, groups, spec)
+    conflicts = _conflicts(connection, groups)
+    return [
+        file
+        for item in days
+        for file in _write_day(root, item, spec, tables | {"usage_conflicts": conflicts})
+    ]
+
+
+def _first_numbers(days: Sequence[SettledDay]) -> list[int]:
+    """For each day, how many files the days before it have: files are numbered through."""
+    return list(accumulate((len(item.day.files) for item in days[:-1]), initial=0))
+
+
+def _numbered(item: SettledDay, first: int) -> SettledDay:
+    """A day whose files are numbered from `first` on."""
+    files = tuple(replace(file, number=file.number + first) for file in item.day.files)
+    number = pl.col("file_number") + pl.lit(first, pl.Int32)
+    return replace(
+        item,
+        day=replace(item.day, files=files),
+        excluded=item.excluded.with_columns(number),
+        conflicts=item.conflicts.with_columns(number),
+    )
 
 
 def _write_day(
-    root: DataRoot, connection: duckdb.DuckDBPyConnection, item: SettledDay, spec: MeteringSpec
+    root: DataRoot, item: SettledDay, spec: MeteringSpec, counted: Mapping[str, pl.DataFrame]
 ) -> list[PartitionFile]:
     """Write every dataset of a day; the receipts last, which say that the day is done."""
     partition = partition_of(item.day.day)
-    tables = _counted(connection, item, spec)
-    conflicts = _conflicts(connection, item)
+    tables = {
+        name: table.filter(pl.col("landing_day") == item.day.day) for name, table in counted.items()
+    }
     daily = write_partition(root, "usage_daily", partition, tables.pop("usage_daily"))
     tables |= {
         "usage_excluded": _excluded(item),
-        "usage_conflicts": conflicts,
         "set_aside": rows_set_aside(item),
         "usage_retractions": retraction_rows(item),
         "usage_reversals": item.reversals,
@@ -346,9 +409,9 @@ def _write_day(
 
 
 def _counted(
-    connection: duckdb.DuckDBPyConnection, item: SettledDay, spec: MeteringSpec
+    connection: duckdb.DuckDBPyConnection, days: Sequence[SettledDay], spec: MeteringSpec
 ) -> dict[str, pl.DataFrame]:
-    """The sums of a day, and of features that are no sum the parts they are made of."""
+    """The sums of days, and of features that are no sum the parts they are made of."""
     queries = [
         rows_sql(
             file.query,
@@ -356,12 +419,18 @@ def _counted(
             landing_day=item.day.day,
             features=spec.features,
         )
+        for item in days
         for file in item.day.files
         if file.query is not None
     ]
-    first_at, last_at = instants_of([item])
+    first_at, last_at = instants_of(days)
     register_prices(connection, spec, first_at, last_at)
-    prepare_counted(connection, queries, item.excluded, item.reversals)
+    prepare_counted(
+        connection,
+        queries,
+        pl.concat([item.excluded for item in days]),
+        pl.concat([item.reversals for item in days]),
+    )
     return counted_tables(connection, spec)
 
 
@@ -381,14 +450,23 @@ def prepare_counted(
     excluded: pl.DataFrame,
     reversals: pl.DataFrame,
 ) -> None:
-    """Make `counted_events` and what is made of it, from the SQL of a day's files."""
+    """Make `counted_events` and `priced_events` from the SQL of files, after their prices."""
     connection.register("excluded_rows", excluded.drop("kind").to_arrow())
-    naive = reversals.with_columns(pl.col("occurred_at").dt.replace_time_zone(None))
-    connection.register("reversed_events", naive.to_arrow())
-    landed = " union all ".join(queries) or no_rows_sql()
-    connection.execute(f"create or replace temp view landed_rows as {landed}")
-    for name in ("counted_events", "priced_events"):
-        text = sql_text(f"usage/{name}")
+    countable = sql_text("usage/kept_events")
+    if len(reversals):
+        naive = reversals.with_columns(pl.col("occurred_at").dt.replace_time_zone(None))
+        connection.register("reversed_events", naive.to_arrow())
+        countable = f"from ({countable}) union all from ({sql_text('usage/taken_back_events')})"
+    has_varying = connection.sql("select count(*) from varying_prices").fetchall()[0][0]
+    views = {
+        "landed_rows": " union all ".join(queries) or sql_text("staging/no_rows"),
+        "countable_events": countable,
+        "counted_events": sql_text(
+            "usage/counted_events" if has_varying else "usage/steady_events"
+        ),
+        "priced_events": sql_text("usage/priced_events"),
+    }
+    for name, text in views.items():
         connection.execute(f"create or replace temp view {name} as {text}")
 
 
@@ -415,19 +493,20 @@ def counted_tables(
     return tables
 
 
-def _conflicts(connection: duckdb.DuckDBPyConnection, item: SettledDay) -> pl.DataFrame:
-    """The conflicts of a day with their content. Reads the view `landed_rows` of the day."""
-    if not len(item.conflicts):
+def _conflicts(connection: duckdb.DuckDBPyConnection, days: Sequence[SettledDay]) -> pl.DataFrame:
+    """The conflicts of days with their content. Reads the view `landed_rows` of the days."""
+    conflicts = pl.concat([item.conflicts for item in days])
+    if not len(conflicts):
         return empty(USAGE_CONFLICTS)
-    connection.register("conflicting_rows", item.conflicts.to_arrow())
+    connection.register("conflicting_rows", conflicts.to_arrow())
     rows = connection.sql(sql_text("usage/usage_conflicts")).pl()
-    paths = {file.number: file.landed.path for file in item.day.files}
+    paths = {file.number: file.landed.path for item in days for file in item.day.files}
     first = [date.fromordinal(number) for number in rows["first_day"]]
     rows = rows.with_columns(
         pl.col("file_number").replace_strict(paths, return_dtype=pl.String).alias("path"),
         pl.Series("first_landing_day", first, dtype=pl.Date),
     )
-    return conformed(rows, USAGE_CONFLICTS).sort("path", "row_number")
+    return conformed(rows, USAGE_CONFLICTS).sort("landing_day", "path", "row_number")
 
 
 def _excluded(item: SettledDay) -> pl.DataFrame:
@@ -523,11 +602,6 @@ def _kinds(excluded: pl.DataFrame, number: int) -> Mapping[str, int]:
 
 def _own(rows: pl.DataFrame, number: int) -> pl.DataFrame:
     return rows.filter(pl.col("file_number") == number) if len(rows) else rows
-
-
-def no_rows_sql() -> str:
-    """A relation with the columns of `landed_rows` and no rows."""
-    return sql_text("staging/no_rows")
 
 
 def known_references(prices: Sequence[AiPrice]) -> References:

@@ -1,6 +1,7 @@
 """The same event again, told by digests: against a plain loop over every row. Rule USE-2."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import duckdb
 import numpy as np
@@ -83,7 +84,11 @@ def test_batches_of_days_settle_as_a_plain_loop_does(
             is_counted[found_of.duplicates] = False
             is_counted[found_of.conflicts] = False
             before.append(
-                CountedBefore(day.day, day.identities[is_counted], day.contents[is_counted])
+                CountedBefore(
+                    day.day,
+                    partial(np.compress, is_counted, day.identities),
+                    partial(np.compress, is_counted, day.contents),
+                )
             )
     assert found == expected
 
