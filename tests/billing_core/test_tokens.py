@@ -76,7 +76,8 @@ def test_rounding_per_event_never_costs_less(
     uses = [rounded_per_event(tokens, margin_bp) for tokens in events]
     exact = sum(c.exact for c in token_costs(uses, margin_bp=margin_bp, per_event=False))
     rounded = sum(c.exact for c in token_costs(uses, margin_bp=margin_bp, per_event=True))
-    assert exact <= rounded <= exact + Fraction(6 * len(events), RATE_UNITS)
+    # under a unit for each of four classes, as much again for a margin of 100 %, one for itself
+    assert exact <= rounded <= exact + Fraction(9 * len(events), RATE_UNITS)
 
 
 @given(events=st.lists(counts, min_size=1, max_size=5))
