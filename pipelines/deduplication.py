@@ -7,7 +7,7 @@ digest alone.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from pipelines.digests import Digests
 
 Whole = npt.NDArray[np.int64]
 Places = npt.NDArray[np.intp]
+
+Numbers = TypeVar("Numbers", npt.NDArray[np.uint64], npt.NDArray[np.int64])
 
 Spread = Callable[..., Iterable[Any]]
 """`map`, or the map of a pool of threads."""
@@ -129,9 +131,9 @@ def _stands_in(digests: Digests, wanted: Digests) -> npt.NDArray[np.bool_]:
     return found
 
 
-def distinct(digests: Digests) -> Digests:
-    """The different digests of an array, sorted. (`np.unique` loads half of numpy first.)"""
-    ordered = np.sort(digests)
+def distinct(numbers: Numbers) -> Numbers:
+    """The different numbers of an array, sorted. (`np.unique` loads half of numpy first.)"""
+    ordered = np.sort(numbers)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 

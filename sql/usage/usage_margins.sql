@@ -2,13 +2,25 @@
 -- grain:   landing_day, counts_from, event_day, customer_id, feature, model, price_id,
 --          margin_bp
 -- units:   rate units (0.0001)
--- from:    priced_events, margins
+-- from:    token_costs, event_keys, margins
 -- read by: snapshots
 -- rules:   AI-1, AI-5, AI-7
 with
 
-events as (
+costs as (
     select
+        event_key,
+        events,
+        input_units
+        + output_units
+        + cache_read_units
+        + cache_write_units as subtotal_units,
+    from token_costs
+),
+
+names as (
+    select
+        event_key,
         landing_day,
         counts_from,
         event_day,
@@ -16,12 +28,7 @@ events as (
         feature,
         model,
         price_id,
-        events,
-        abs(
-            input_units + output_units + cache_read_units + cache_write_units
-        ) as subtotal_units,
-    from priced_events
-    where is_per_event
+    from event_keys
 ),
 
 rates as (
@@ -29,35 +36,36 @@ rates as (
 )
 
 select
-    events.landing_day,
-    events.counts_from,
-    events.event_day,
-    events.customer_id,
-    events.feature,
-    events.model,
-    events.price_id,
+    names.landing_day,
+    names.counts_from,
+    names.event_day,
+    names.customer_id,
+    names.feature,
+    names.model,
+    names.price_id,
     rates.margin_bp,
     sum(
-        events.events
-        * ((events.subtotal_units * rates.margin_bp + 9999) // 10000)
+        costs.events
+        * ((costs.subtotal_units * rates.margin_bp + 9999) // 10000)
     )::bigint as margin_units,
-from events
+from costs
+inner join names on costs.event_key = names.event_key
 cross join rates
 group by
-    events.landing_day,
-    events.counts_from,
-    events.event_day,
-    events.customer_id,
-    events.feature,
-    events.model,
-    events.price_id,
+    names.landing_day,
+    names.counts_from,
+    names.event_day,
+    names.customer_id,
+    names.feature,
+    names.model,
+    names.price_id,
     rates.margin_bp
 order by
-    events.landing_day,
-    events.counts_from,
-    events.event_day,
-    events.customer_id,
-    events.feature,
-    events.model,
-    events.price_id,
+    names.landing_day,
+    names.counts_from,
+    names.event_day,
+    names.customer_id,
+    names.feature,
+    names.model,
+    names.price_id,
     rates.margin_bp
