@@ -11,14 +11,10 @@ import polars as pl
 
 from pipelines.deduplication import DayDigests, Places, Repeats
 from pipelines.digests import Digests, stable_order
-from pipelines.keyed_rows import KeyedRows, without
 from pipelines.landed_rows import ScannedFile
 from pipelines.landing import LandedFile
 from pipelines.mappings import LandedQuery
 from pipelines.usage_frames import USAGE_REVERSALS, empty
-
-NOT_COUNTED_KINDS = ("duplicate", "conflict", "retracted")
-"""Why a usable row does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +99,6 @@ def settled_day(day: Day, digests: DayDigests, repeated: Repeats) -> SettledDay:
         retractions=_retractions(day, pl.concat([duplicates, conflicts])),
         reversals=empty(USAGE_REVERSALS),
     )
-
-
-def counted_rows(item: SettledDay, file: DayFile, scanned: ScannedFile) -> KeyedRows:
-    """The usable rows of a file by key, without those that do not count."""
-    own = item.excluded.filter(
-        (pl.col("file_number") == file.number) & pl.col("kind").is_in(NOT_COUNTED_KINDS)
-    )
-    return without(scanned.keyed, scanned.places_of(own["row_number"].to_numpy()))
 
 
 def of_kind(rows: pl.DataFrame, kind: str) -> pl.DataFrame:

@@ -7,7 +7,7 @@ digest alone.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,6 @@ from pipelines.digests import Digests
 
 Whole = npt.NDArray[np.int64]
 Places = npt.NDArray[np.intp]
-
-Numbers = TypeVar("Numbers", npt.NDArray[np.uint64], npt.NDArray[np.int64])
 
 Spread = Callable[..., Iterable[Any]]
 """`map`, or the map of a pool of threads."""
@@ -131,9 +129,9 @@ def _stands_in(digests: Digests, wanted: Digests) -> npt.NDArray[np.bool_]:
     return found
 
 
-def distinct(numbers: Numbers) -> Numbers:
-    """The different numbers of an array, sorted. (`np.unique` loads half of numpy first.)"""
-    ordered = np.sort(numbers)
+def distinct(digests: Digests) -> Digests:
+    """The different digests of an array, sorted. (`np.unique` loads half of numpy first.)"""
+    ordered = np.sort(digests)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 

@@ -17,6 +17,7 @@ Digests = npt.NDArray[np.uint64]
 
 _MULTIPLIER = np.uint64(0xC6A4A7935BD1E995)
 _SHIFT = np.uint64(47)
+_EIGHT = np.uint64(8)
 
 CONTENT_COLUMNS = (
     "customer_id", "feature", "occurred_at", "value", "amount", "model", "input_tokens",
@@ -24,62 +25,41 @@ CONTENT_COLUMNS = (
 )  # fmt: skip
 """What makes two events of one identity the same event. Rule USE-2."""
 
-
-_HIGH = ("value_high", "amount_high")
-
-
-def _key(place: int) -> np.uint64:
-    """An odd factor that has nothing to do with those of other places (SplitMix64)."""
-    word = (place + 1) * 0x9E3779B97F4A7C15 % 2**64
-    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-    word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
-    return np.uint64(word ^ word >> 31 | 1)
-
-
 _KEYS = {
-    name: _key(place)
-    for place, name in enumerate((*CONTENT_COLUMNS, "source", "event_id", "identity", *_HIGH))
+    name: np.uint64((0x9E3779B97F4A7C15 * (2 * place + 3)) % 2**64 | 1)
+    for place, name in enumerate((*CONTENT_COLUMNS, "source", "event_id", "identity", "high"))
 }
 
 
 def identity_digests(columns: pa.RecordBatch, *, event_id: str = "event_id") -> Digests:
     """The digest of (`source`, `event_id`) of each row; of another column where one is named."""
-    total = _share(columns.column("source"), "source")
-    total += _share(columns.column(event_id), "event_id")
-    return _mixed(total)
+    source = _share(columns.column("source"), "source")
+    return _mixed(source + _share(columns.column(event_id), "event_id"))
 
 
 def content_digests(columns: pa.RecordBatch, identities: Digests) -> Digests:
-    """The digest of identity and content of each row. Rule USE-2.
-
-    A sum of each column's words times a factor of its own, mixed at the end. It is asked of
-    two events of one identity only, so nothing better is needed.
-    """
-    total = identities * _KEYS["identity"]
+    """The digest of identity and content of each row. Rule USE-2."""
+    total = _mixed(identities * _KEYS["identity"])
     for name in CONTENT_COLUMNS:
         column = columns.column(name)
-        if column.null_count * 2 > len(column):
-            if column.null_count < len(column):
-                rows = np.flatnonzero(np.asarray(column.is_valid()))
-                total[rows] += _share(column.drop_null(), name)
-        else:
+        if column.null_count < len(column):
             total += _share(column, name)
     return _mixed(total)
 
 
 def _share(column: pa.Array, name: str) -> Digests:
-    """What one column adds to a digest: 0 for null, else its words times the column's factor."""
+    """What one column adds to a digest: 0 for null, else its value mixed with the column's key."""
     if pa.types.is_dictionary(column.type):
         return _dictionary_share(column, name)
-    if pa.types.is_null(column.type):
-        return np.zeros(len(column), np.uint64)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        share = string_digests(column)
-        share *= _KEYS[name]
+        words = string_digests(column)
     elif pa.types.is_decimal(column.type):
-        share = _decimal_share(column, name)
+        words = _decimal_words(column)
+    elif pa.types.is_null(column.type):
+        return np.zeros(len(column), np.uint64)
     else:
-        share = _integer_words(column) * _KEYS[name]
+        words = _integer_words(column)
+    share = _mixed(words * _KEYS[name])
     if column.null_count:
         share[np.asarray(column.is_null())] = 0
     return share
@@ -93,15 +73,15 @@ def _dictionary_share(column: pa.DictionaryArray, name: str) -> Digests:
 
 
 def _integer_words(column: pa.Array) -> Digests:
-    return np.frombuffer(column.buffers()[1], "<u8", count=len(column), offset=column.offset * 8)
+    buffer = column.buffers()[1]
+    start = column.offset * 8
+    return np.frombuffer(buffer, "<u8", count=len(column), offset=start).copy()
 
 
-def _decimal_share(column: pa.Array, name: str) -> Digests:
+def _decimal_words(column: pa.Array) -> Digests:
     start = column.offset * 16
     halves = np.frombuffer(column.buffers()[1], "<u8", count=2 * len(column), offset=start)
-    share = halves[0::2] * _KEYS[name]
-    share += halves[1::2] * _KEYS[f"{name}_high"]
-    return share
+    return halves[0::2] ^ _mixed(halves[1::2] * _KEYS["high"])
 
 
 def stable_order(digests: Digests) -> npt.NDArray[np.int64]:
@@ -142,7 +122,7 @@ def string_digests(column: pa.Array) -> Digests:
         part = digests[rows]
         _absorb(part, text[starts[rows] + done], lengths[rows] - done)
         digests[rows] = part
-    return digests
+    return _mixed(digests)
 
 
 def has_empty_text(column: pa.Array) -> bool:

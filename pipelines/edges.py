@@ -12,16 +12,16 @@ import duckdb
 import polars as pl
 
 from billing_core.errors import BillingError, Problem
-from pipelines.counting import register_events, register_model_prices
 from pipelines.datasets import current_file, current_files, write_partition
 from pipelines.landing import Register, read_register
 from pipelines.mappings import rows_sql
-from pipelines.metering_spec import MeteringSpec
+from pipelines.metering import MeteringSpec, prepare_counted, register_prices
 from pipelines.partitions import partition_of
 from pipelines.paths import DataRoot, sql_text
 from pipelines.retractions import counted_queries, read_excluded, whole_files
 from pipelines.usage_frames import USAGE_EDGES, USAGE_REVERSALS, conformed, empty
 
+FIRST, LAST = -(2**62), 2**62
 _KEYS = (
     "landing_day", "counts_from", "event_day", "customer_id", "feature", "occurred_at", "source",
     "event_id", "events",
@@ -81,13 +81,11 @@ def _read(
         raise DayCannotBeReadAgain(landing_day=landing_day, wanted=len(wanted), problem=queries)
     path = current_file(root, "usage_reversals", partition_of(landing_day))
     reversals = empty(USAGE_REVERSALS) if path is None else pl.read_parquet(path, glob=False)
-    register_model_prices(connection, spec)
+    register_prices(connection, spec, FIRST, LAST)
     texts = [
         rows_sql(query, file_number=number, landing_day=landing_day, features=spec.features)
         for number, query in queries.items()
     ]
-    register_events(connection, texts, excluded, reversals)
-    priced = sql_text("usage/priced_events")
-    connection.execute(f"create or replace temp view priced_events as {priced}")
+    prepare_counted(connection, texts, excluded, reversals)
     connection.register("wanted_days", wanted.select("customer_id", "event_day").to_arrow())
     return conformed(connection.sql(sql_text("usage/usage_edges")).pl(), USAGE_EDGES)

@@ -6,8 +6,7 @@ digests and the same checks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +20,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.counting import PriceList, keyed_rows
 from pipelines.digests import (
     Digests,
     content_digests,
@@ -29,7 +27,6 @@ from pipelines.digests import (
     identity_digests,
     stable_order,
 )
-from pipelines.keyed_rows import KeyedRows, RowColumns, row_columns, without
 from pipelines.mappings import LandedQuery, rows_sql
 from pipelines.paths import sql_text
 from pipelines.usage_frames import FeatureDefinition
@@ -85,9 +82,8 @@ class ScannedFile:
 
     landed:     rows that passed the mapping's filter.
     row_numbers, identities, contents, received: of the usable rows, by (identity, row).
+    first_at, last_at: the earliest and the latest instant of a usable row, microseconds.
     unusable:   the others, with reasons; retracting: the usable rows that retract an event.
-    in_order:   the usable rows' numbers in order; None where all rows are usable.
-    keyed:      the usable rows by key, in order of row.
     """
 
     landed: int
@@ -97,14 +93,16 @@ class ScannedFile:
     received: npt.NDArray[np.int64]
     unusable: pl.DataFrame
     retracting: pl.DataFrame
-    in_order: npt.NDArray[np.int32] | None
-    keyed: KeyedRows
+    first_at: int
+    last_at: int
 
-    def places_of(self, row_numbers: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
-        """The places of usable rows among all usable rows, in order of row."""
-        if self.in_order is None:
-            return row_numbers - 1
-        return np.searchsorted(self.in_order, row_numbers)
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Every text that names a priced model, and from when on it has a price. Rule AI-3."""
+
+    table: pa.Table
+    priced_from: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,8 @@ class _Chunk:
     unusable: pl.DataFrame
     retracting: pl.DataFrame
     landed: int
-    columns: RowColumns
+    first_at: int
+    last_at: int
 
 
 def scan_file(
@@ -126,92 +125,59 @@ def scan_file(
     *,
     landing_day: date,
     features: Sequence[FeatureDefinition],
-    prices: PriceList,
-    threads: int = 1,
+    known: References,
 ) -> ScannedFile:
-    """Read a file once, by several threads where it is canonical and has rows enough.
+    """Read a file once.
 
     raises: duckdb.Error, pa.ArrowException or OSError where the file is damaged inside.
     """
-    shares = canonical_batches(path, query, features, threads)
-    if not shares:
-        shares = [query_batches(connection, query, landing_day=landing_day, features=features)]
-    return scan(connection, shares, landing_day=landing_day, prices=prices)
+    batches = canonical_batches(path, query, features)
+    if batches is None:
+        batches = query_batches(connection, query, landing_day=landing_day, features=features)
+    return scan(connection, batches, landing_day=landing_day, known=known)
 
 
 def scan(
     connection: duckdb.DuckDBPyConnection,
-    shares: Sequence[Iterator[pa.RecordBatch]],
+    batches: Iterator[pa.RecordBatch],
     *,
     landing_day: date,
-    prices: PriceList,
+    known: References,
 ) -> ScannedFile:
     """Digests and unusable rows of batches that have the columns of `landed_rows`."""
     end_of_day = ((landing_day - _EPOCH).days + 1) * _MICROSECONDS_A_DAY
-
-    def chunks_of(share: Iterator[pa.RecordBatch]) -> list[_Chunk]:
-        with connection.cursor() as own:
-            own.register("known_references", prices.known)
-            return [_chunk(own, batch, end_of_day, prices.priced_from) for batch in share]
-
-    with ThreadPoolExecutor(len(shares)) as pool:
-        chunks = [chunk for part in pool.map(chunks_of, shares) for chunk in part]
+    connection.register("known_references", known.table)
+    chunks = [_chunk(connection, batch, end_of_day, known.priced_from) for batch in batches]
     identities = _joined([chunk.identities for chunk in chunks], np.uint64)
-    row_numbers = _joined([chunk.row_numbers for chunk in chunks], np.int32)
-    retracting = pl.concat([pl.DataFrame(schema=RETRACTING), *(c.retracting for c in chunks)])
-    is_whole = not len(row_numbers) or row_numbers[-1] == len(row_numbers)
     order = stable_order(identities)
-    scanned = ScannedFile(
+    return ScannedFile(
         landed=sum(chunk.landed for chunk in chunks),
-        row_numbers=row_numbers[order],
+        row_numbers=_joined([chunk.row_numbers for chunk in chunks], np.int32)[order],
         identities=identities[order],
         contents=_joined([chunk.contents for chunk in chunks], np.uint64)[order],
         received=_joined([chunk.received for chunk in chunks], np.int64)[order],
         unusable=pl.concat([pl.DataFrame(schema=UNUSABLE), *(c.unusable for c in chunks)]),
-        retracting=retracting,
-        in_order=None if is_whole else row_numbers,
-        keyed=keyed_rows(connection, [chunk.columns for chunk in chunks], prices, landing_day),
+        retracting=pl.concat([pl.DataFrame(schema=RETRACTING), *(c.retracting for c in chunks)]),
+        first_at=min((chunk.first_at for chunk in chunks), default=LATEST),
+        last_at=max((chunk.last_at for chunk in chunks), default=-LATEST),
     )
-    places = scanned.places_of(retracting["row_number"].to_numpy())
-    return replace(scanned, keyed=without(scanned.keyed, places))
 
 
 def canonical_batches(
-    path: Path, query: LandedQuery, features: Sequence[FeatureDefinition], threads: int = 1
-) -> list[Iterator[pa.RecordBatch]]:
-    """The rows of a file whose columns are exactly the canonical ones, in as many shares as
-    there are threads; nothing for any other file."""
+    path: Path, query: LandedQuery, features: Sequence[FeatureDefinition]
+) -> Iterator[pa.RecordBatch] | None:
+    """The rows of a file whose columns are exactly the canonical ones; None for any other."""
     if not query.is_canonical or path.suffix.lower() != ".parquet":
-        return []
+        return None
     own = set(pq.read_schema(path).names)
-    low_variety = [name for name in _LOW_VARIETY if name in own]
-    file = pq.ParquetFile(path, read_dictionary=low_variety)
+    file = pq.ParquetFile(path, read_dictionary=[name for name in _LOW_VARIETY if name in own])
     types = {field.name: _plain_type(field.type) for field in file.schema_arrow}
     has_parts = any(feature.property or feature.dimensions for feature in features)
     if has_parts and "properties" in types:
-        return []
+        return None
     if any(types.get(name, kind) != kind for name, kind in CANONICAL.items()):
-        return []
-    names = [name for name in CANONICAL if name in types]
-    return [
-        _canonical_batches(
-            pq.ParquetFile(path, read_dictionary=low_variety), groups, names, query.default_source
-        )
-        for groups in _shares(file.metadata, threads)
-    ]
-
-
-def _shares(metadata: pq.FileMetaData, threads: int) -> list[tuple[range, int]]:
-    """Runs of row groups with about as many rows each, and the rows before each run."""
-    shares: list[tuple[range, int]] = []
-    first, before, rows = 0, 0, 0
-    for group in range(metadata.num_row_groups):
-        rows += metadata.row_group(group).num_rows
-        is_last = group + 1 == metadata.num_row_groups
-        if is_last or rows * threads >= metadata.num_rows * (len(shares) + 1):
-            shares.append((range(first, group + 1), before))
-            first, before = group + 1, rows
-    return shares
+        return None
+    return _canonical_batches(file, [n for n in CANONICAL if n in types], query.default_source)
 
 
 def query_batches(
@@ -229,12 +195,10 @@ def query_batches(
 
 
 def _canonical_batches(
-    file: pq.ParquetFile, share: tuple[range, int], names: list[str], default_source: str
+    file: pq.ParquetFile, names: list[str], default_source: str
 ) -> Iterator[pa.RecordBatch]:
-    groups, done = share
-    for batch in file.iter_batches(
-        CHUNK_ROWS, row_groups=list(groups), columns=names, use_threads=False
-    ):
+    done = 0
+    for batch in file.iter_batches(CHUNK_ROWS, columns=names, use_threads=False):
         rows = len(batch)
         columns = {name: batch.column(name) for name in names}
         for name, kind in CANONICAL.items():
@@ -244,8 +208,6 @@ def _canonical_batches(
         columns |= {
             "row_number": pa.array(np.arange(done + 1, done + rows + 1)),
             "property": pa.nulls(rows, pa.string()),
-            "dimension_1": pa.nulls(rows, pa.string()),
-            "dimension_2": pa.nulls(rows, pa.string()),
             "is_property_missing": pa.repeat(pa.scalar(value=False), rows),
             "unreadable": pa.nulls(rows, pa.string()),
             "is_total_with_cached": pa.repeat(pa.scalar(value=False), rows),
@@ -283,6 +245,7 @@ def _chunk(
     received = batch.column("received_at").cast(pa.int64())
     if received.null_count:
         received = pc.fill_null(received, end_of_day)
+    occurred = batch.column("occurred_at").drop_null().cast(pa.int64()).to_numpy()
     return _Chunk(
         row_numbers=batch.column("row_number").to_numpy().astype(np.int32),
         identities=identities,
@@ -291,7 +254,8 @@ def _chunk(
         unusable=unusable,
         retracting=_retracting(batch),
         landed=landed,
-        columns=row_columns(batch, end_of_day=end_of_day),
+        first_at=int(occurred.min(initial=LATEST)),
+        last_at=int(occurred.max(initial=-LATEST)),
     )
 
 

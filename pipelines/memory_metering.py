@@ -14,25 +14,23 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipelines.counting import (
-    daily_tables,
-    is_stateful,
-    price_list,
-    register_events,
-    register_model_prices,
-    usage_states,
-)
 from pipelines.days import Day, DayFile, SettledDay, day_digests, settled_day
 from pipelines.deduplication import repeats
 from pipelines.landed_rows import CANONICAL, ScannedFile, scan
 from pipelines.landing import LandedFile
-from pipelines.metering import count_day, rows_set_aside
-from pipelines.metering_spec import MeteringSpec
+from pipelines.metering import (
+    MeteringSpec,
+    counted_tables,
+    instants_of,
+    known_references,
+    prepare_counted,
+    register_prices,
+    rows_set_aside,
+)
 from pipelines.paths import sql_text
 from pipelines.retractions import FIRST_DAYS, EarlierDays, with_retractions
 from pipelines.usage_frames import (
     SET_ASIDE,
-    USAGE_DAILY,
     USAGE_EDGES,
     USAGE_MARGINS,
     USAGE_REVERSALS,
@@ -41,8 +39,6 @@ from pipelines.usage_frames import (
     conformed,
     empty,
 )
-
-SUMMED = {"usage_daily": USAGE_DAILY, "usage_margins": USAGE_MARGINS}
 
 
 class UsageEvent(Protocol):
@@ -90,29 +86,14 @@ def meter_events(
         for number, day in enumerate(sorted(tables))
     ]
     settled = _settled(connection, days, tables, spec)
-    counted = [_counted(connection, item, spec) for item in settled]
-    _register_all(connection, settled, tables, spec)
+    _prepare(connection, settled, tables, spec)
     wanted = connection.sql("select distinct customer_id, event_day from counted_events")
     connection.register("wanted_days", wanted.to_arrow_table())
     edges = conformed(connection.sql(sql_text("usage/usage_edges")).pl(), USAGE_EDGES)
-    aside = [rows_set_aside(item) for item in settled]
-    kept = {name: [own[name] for own in counted if name in own] for name in SUMMED}
-    return {
-        **{name: pl.concat([empty(SUMMED[name]), *kept[name]]) for name in SUMMED},
-        "usage_states": usage_states(connection, spec)
-        if is_stateful(spec)
-        else empty(USAGE_STATES),
-        "usage_edges": edges,
-        "set_aside": pl.concat([empty(SET_ASIDE), *aside]),
-    }
-
-
-def _counted(
-    connection: duckdb.DuckDBPyConnection, item: SettledDay, spec: MeteringSpec
-) -> dict[str, pl.DataFrame]:
-    register_model_prices(connection, spec)
-    count_day(connection, item, price_list(spec.prices))
-    return daily_tables(connection, spec)
+    aside = pl.concat([empty(SET_ASIDE), *(rows_set_aside(item) for item in settled)])
+    others = {"usage_states": empty(USAGE_STATES), "usage_margins": empty(USAGE_MARGINS)}
+    counted = counted_tables(connection, spec)
+    return others | counted | {"usage_edges": edges, "set_aside": aside}
 
 
 def _settled(
@@ -138,13 +119,14 @@ def _settled(
     return with_retractions(connection, settled, earlier)[0]
 
 
-def _register_all(
+def _prepare(
     connection: duckdb.DuckDBPyConnection,
     settled: Sequence[SettledDay],
     tables: Mapping[date, pa.Table],
     spec: MeteringSpec,
 ) -> None:
-    """Make `counted_events` and `priced_events` of all days together."""
+    first_at, last_at = instants_of(settled)
+    register_prices(connection, spec, first_at, last_at)
     excluded = [
         pl.DataFrame(schema={"file_number": pl.Int32, "row_number": pl.Int32, "kind": pl.String}),
         *(item.excluded for item in settled),
@@ -154,10 +136,7 @@ def _register_all(
     if tables:
         connection.register("all_landed", pa.concat_tables(tables.values()))
         queries = ["select * from all_landed"]
-    register_model_prices(connection, spec)
-    register_events(connection, queries, pl.concat(excluded), pl.concat(reversals))
-    priced = sql_text("usage/priced_events")
-    connection.execute(f"create or replace temp view priced_events as {priced}")
+    prepare_counted(connection, queries, pl.concat(excluded), pl.concat(reversals))
 
 
 def _scanned(
@@ -169,9 +148,9 @@ def _scanned(
 ) -> Day:
     scanned: ScannedFile = scan(
         connection,
-        [iter(table.combine_chunks().to_batches())],
+        iter(table.combine_chunks().to_batches()),
         landing_day=day,
-        prices=price_list(spec.prices),
+        known=known_references(spec.prices),
     )
     landed = LandedFile(f"{day}", "", 0, 0, len(table), day, "")
     return Day(day, (DayFile(landed, number, None, scanned),))

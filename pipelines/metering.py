@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import duckdb
@@ -19,18 +20,7 @@ import polars as pl
 import pyarrow as pa
 
 from billing_core.errors import Problem
-from pipelines.counting import (
-    PriceList,
-    daily_tables,
-    is_stateful,
-    keyed_rows,
-    price_list,
-    register_day,
-    register_events,
-    register_model_prices,
-    reversed_rows,
-    usage_states,
-)
+from pipelines.ai_prices import CLASSES, MOST_TOKENS, AiPrice, references
 from pipelines.datasets import (
     PartitionFile,
     adopt_file,
@@ -38,20 +28,21 @@ from pipelines.datasets import (
     current_files,
     write_partition,
 )
-from pipelines.days import Day, DayFile, SettledDay, counted_rows, day_digests, settled_day
+from pipelines.days import Day, DayFile, SettledDay, day_digests, settled_day
 from pipelines.deduplication import CountedBefore, repeats
 from pipelines.digests import Digests
-from pipelines.landed_rows import scan_file
+from pipelines.landed_rows import References, scan_file
 from pipelines.landing import LandedFile, Register, file_query, read_register
 from pipelines.mappings import rows_sql
-from pipelines.metering_spec import MeteringSpec
 from pipelines.partitions import day_of, partition_of
 from pipelines.paths import DataRoot, sql_text
 from pipelines.reasons import row_texts
 from pipelines.retractions import earlier_days, retraction_rows, with_retractions
 from pipelines.usage_frames import (
     SET_ASIDE,
+    STATEFUL,
     USAGE_CONFLICTS,
+    USAGE_DAILY,
     USAGE_EDGES,
     USAGE_EXCLUDED,
     USAGE_IDS,
@@ -60,6 +51,7 @@ from pipelines.usage_frames import (
     USAGE_RETRACTIONS,
     USAGE_REVERSALS,
     USAGE_STATES,
+    FeatureDefinition,
     Schema,
     conformed,
     empty,
@@ -67,6 +59,12 @@ from pipelines.usage_frames import (
 
 BATCH_ROWS = 12_000_000
 """How many rows are metered in one pass: what fits in half a gigabyte."""
+
+QUERY_ROWS = 1_500_000
+"""How many rows are counted by one query: planning a query costs as much as 50,000 rows."""
+
+BY_MODEL = 0
+"""In place of a price id: the model alone tells the price."""
 
 MEMORY_LIMIT = "600MB"
 THREADS = 2
@@ -81,6 +79,34 @@ WRITTEN_IF_ANY: dict[str, Schema] = {
     "usage_reversals": USAGE_REVERSALS,
 }
 """Datasets of a landing day that have no file where they have no rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeteringSpec:
+    """What metering has to know besides the files.
+
+    is_per_event, margins_bp: policy `token_cost_rounding: per_event`, and all margins in use.
+    dedupe_days: within how many landing days an event id counts once.
+    """
+
+    features: tuple[FeatureDefinition, ...]
+    prices: tuple[AiPrice, ...] = ()
+    is_per_event: bool = False
+    margins_bp: tuple[int, ...] = ()
+    dedupe_days: int = 35
+
+    @property
+    def sha256(self) -> str:
+        """What decides which columns and parts are kept; kept with each day. Not the prices:
+        rows are only added to them."""
+        kept = sorted(
+            (f.code, f.aggregation, f.property, f.dimensions)
+            for f in self.features
+            if f.aggregation in STATEFUL or f.dimensions
+        )
+        margins = sorted(self.margins_bp) if self.is_per_event else []
+        text = repr((kept, self.is_per_event, margins, self.dedupe_days))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +130,7 @@ def meter_days(
     rule:    USE-1, USE-2, USE-6, USE-9.
     """
     register = read_register(root)
-    receipts = read_receipts(root, through)
-    days = _days_to_meter(register, receipts, spec, through=through, closed_through=closed_through)
+    days = _days_to_meter(root, register, through, spec, closed_through)
     written: list[PartitionFile] = []
     problems: list[Problem] = []
     done: list[date] = []
@@ -115,9 +140,7 @@ def meter_days(
             written += outcome.written
             problems += outcome.problems
             done += outcome.days
-    if done:
-        receipts = read_receipts(root, through)
-    return Metered(tuple(done), tuple(written), receipts, tuple(problems))
+    return Metered(tuple(done), tuple(written), read_receipts(root, through), tuple(problems))
 
 
 def connected() -> duckdb.DuckDBPyConnection:
@@ -136,9 +159,11 @@ def read_receipts(root: DataRoot, through: date) -> pl.DataFrame:
         for partition, path in current_files(root, "usage_receipts").items()
         if partition <= partition_of(through)
     ]
-    if not paths:
-        return empty(USAGE_RECEIPTS)
-    return pl.read_parquet(paths, glob=False, hive_partitioning=False)
+    return (
+        pl.concat([pl.read_parquet(path, glob=False) for path in paths])
+        if paths
+        else empty(USAGE_RECEIPTS)
+    )
 
 
 def inputs_sha256(files: Iterable[LandedFile]) -> str:
@@ -148,13 +173,13 @@ def inputs_sha256(files: Iterable[LandedFile]) -> str:
 
 
 def _days_to_meter(
+    root: DataRoot,
     register: Register,
-    receipts: pl.DataFrame,
-    spec: MeteringSpec,
-    *,
     through: date,
+    spec: MeteringSpec,
     closed_through: date | None,
 ) -> list[date]:
+    receipts = read_receipts(root, through)
     done = {
         row["landing_day"]: (row["inputs_sha256"], row["spec_sha256"])
         for row in receipts.iter_rows(named=True)
@@ -199,8 +224,10 @@ def _meter_batch(
     earlier = earlier_days(root, connection, register, own, spec.features)
     settled, found = with_retractions(connection, settled, earlier)
     with ThreadPoolExecutor(THREADS) as pool:
-        written = pool.map(lambda item: _write_day(root, connection.cursor(), item, spec), settled)
-        files = [file for day in written for file in day]
+        written = pool.map(
+            lambda days: _write_days(root, connection.cursor(), days, spec), _groups(settled)
+        )
+        files = [file for group in written for file in group]
     return Metered(
         days=tuple(item.day.day for item in settled),
         written=tuple(files),
@@ -218,14 +245,10 @@ def _read_days(
 ) -> tuple[list[Day], list[Problem]]:
     """Read every file of the days once; a day that is done and cannot be read again stays."""
     landed = [(number, file) for day in batch for number, file in enumerate(register.on(day))]
-    threads = 1 if len(landed) >= THREADS else THREADS
     with ThreadPoolExecutor(THREADS) as pool:
         read = list(
             pool.map(
-                lambda item: _read_file(
-                    root, connection.cursor(), item[0], item[1], spec=spec, threads=threads
-                ),
-                landed,
+                lambda item: _read_file(root, connection.cursor(), item[0], item[1], spec), landed
             )
         )
     days: list[Day] = []
@@ -244,9 +267,7 @@ def _read_file(
     connection: duckdb.DuckDBPyConnection,
     number: int,
     landed: LandedFile,
-    *,
     spec: MeteringSpec,
-    threads: int,
 ) -> tuple[DayFile, Problem | None]:
     if not landed.is_used:
         return DayFile(landed, number), None
@@ -261,8 +282,7 @@ def _read_file(
             query,
             landing_day=landed.landing_day,
             features=spec.features,
-            prices=price_list(spec.prices),
-            threads=threads,
+            known=known_references(spec.prices),
         )
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         problem = Problem(
@@ -310,16 +330,68 @@ def _kept_digests(path: Path, column: str) -> Digests:
     return pl.read_parquet(path, columns=[column], hive_partitioning=False)[column].to_numpy()
 
 
+def _groups(days: Sequence[SettledDay]) -> Iterator[list[SettledDay]]:
+    """Days in order, so many together that a query has work enough."""
+    group: list[SettledDay] = []
+    rows = 0
+    for item in days:
+        group.append(item)
+        rows += len(item.identities)
+        if rows >= QUERY_ROWS:
+            yield group
+            group, rows = [], 0
+    yield group
+
+
+def _write_days(
+    root: DataRoot,
+    connection: duckdb.DuckDBPyConnection,
+    days: Sequence[SettledDay],
+    spec: MeteringSpec,
+) -> list[PartitionFile]:
+    """Count some days by one set of queries, and write them in order."""
+    if not days:
+        return []
+    groups = [
+        _numbered(item, first) for item, first in zip(days, _first_numbers(days), strict=True)
+    ]
+    tables = _counted(connection, groups, spec)
+    conflicts = _conflicts(connection, groups)
+    return [
+        file
+        for item in days
+        for file in _write_day(root, item, spec, tables | {"usage_conflicts": conflicts})
+    ]
+
+
+def _first_numbers(days: Sequence[SettledDay]) -> list[int]:
+    """For each day, how many files the days before it have: files are numbered through."""
+    return list(accumulate((len(item.day.files) for item in days[:-1]), initial=0))
+
+
+def _numbered(item: SettledDay, first: int) -> SettledDay:
+    """A day whose files are numbered from `first` on."""
+    files = tuple(replace(file, number=file.number + first) for file in item.day.files)
+    number = pl.col("file_number") + pl.lit(first, pl.Int32)
+    return replace(
+        item,
+        day=replace(item.day, files=files),
+        excluded=item.excluded.with_columns(number),
+        conflicts=item.conflicts.with_columns(number),
+    )
+
+
 def _write_day(
-    root: DataRoot, connection: duckdb.DuckDBPyConnection, item: SettledDay, spec: MeteringSpec
+    root: DataRoot, item: SettledDay, spec: MeteringSpec, counted: Mapping[str, pl.DataFrame]
 ) -> list[PartitionFile]:
     """Write every dataset of a day; the receipts last, which say that the day is done."""
     partition = partition_of(item.day.day)
-    tables = _counted(connection, item, spec)
+    tables = {
+        name: table.filter(pl.col("landing_day") == item.day.day) for name, table in counted.items()
+    }
     daily = write_partition(root, "usage_daily", partition, tables.pop("usage_daily"))
     tables |= {
         "usage_excluded": _excluded(item),
-        "usage_conflicts": _conflicts(connection, item),
         "set_aside": rows_set_aside(item),
         "usage_retractions": retraction_rows(item),
         "usage_reversals": item.reversals,
@@ -337,53 +409,104 @@ def _write_day(
 
 
 def _counted(
-    connection: duckdb.DuckDBPyConnection, item: SettledDay, spec: MeteringSpec
+    connection: duckdb.DuckDBPyConnection, days: Sequence[SettledDay], spec: MeteringSpec
 ) -> dict[str, pl.DataFrame]:
-    """The sums of a day, and of features that are no sum the parts they are made of."""
-    register_model_prices(connection, spec)
-    count_day(connection, item, price_list(spec.prices))
-    tables = daily_tables(connection, spec)
-    if is_stateful(spec) or len(item.conflicts):
-        register_events(connection, _queries(item, spec), item.excluded, item.reversals)
-    if is_stateful(spec):
-        tables["usage_states"] = usage_states(connection, spec)
-    return tables
-
-
-def count_day(connection: duckdb.DuckDBPyConnection, item: SettledDay, prices: PriceList) -> None:
-    """Make the relations that a day is summed from."""
-    day = item.day.day
-    counted = [counted_rows(item, file, scanned) for file, scanned in item.day.read]
-    back = reversed_rows(connection, item.reversals, prices, day) if len(item.reversals) else None
-    register_day(connection, counted or [keyed_rows(connection, [], prices, day)], back, day)
-
-
-def _queries(item: SettledDay, spec: MeteringSpec) -> list[str]:
-    return [
+    """The sums of days, and of features that are no sum the parts they are made of."""
+    queries = [
         rows_sql(
             file.query,
             file_number=file.number,
             landing_day=item.day.day,
             features=spec.features,
         )
+        for item in days
         for file in item.day.files
         if file.query is not None
     ]
+    first_at, last_at = instants_of(days)
+    register_prices(connection, spec, first_at, last_at)
+    prepare_counted(
+        connection,
+        queries,
+        pl.concat([item.excluded for item in days]),
+        pl.concat([item.reversals for item in days]),
+    )
+    return counted_tables(connection, spec)
 
 
-def _conflicts(connection: duckdb.DuckDBPyConnection, item: SettledDay) -> pl.DataFrame:
-    """The conflicts of a day with their content. Reads the view `landed_rows` of the day."""
-    if not len(item.conflicts):
+def instants_of(days: Sequence[SettledDay]) -> tuple[int, int]:
+    """The earliest and the latest instant of what days count or take back, microseconds."""
+    scans = [scanned for item in days for _, scanned in item.day.read]
+    back = [at for item in days for at in item.reversals["occurred_at"].dt.epoch("us")]
+    return (
+        min([*(scan.first_at for scan in scans), *back], default=0),
+        max([*(scan.last_at for scan in scans), *back], default=0),
+    )
+
+
+def prepare_counted(
+    connection: duckdb.DuckDBPyConnection,
+    queries: Sequence[str],
+    excluded: pl.DataFrame,
+    reversals: pl.DataFrame,
+) -> None:
+    """Make `counted_events` and `priced_events` from the SQL of files, after their prices."""
+    connection.register("excluded_rows", excluded.drop("kind").to_arrow())
+    countable = sql_text("usage/kept_events")
+    if len(reversals):
+        naive = reversals.with_columns(pl.col("occurred_at").dt.replace_time_zone(None))
+        connection.register("reversed_events", naive.to_arrow())
+        countable = f"from ({countable}) union all from ({sql_text('usage/taken_back_events')})"
+    has_varying = connection.sql("select count(*) from varying_prices").fetchall()[0][0]
+    views = {
+        "landed_rows": " union all ".join(queries) or sql_text("staging/no_rows"),
+        "countable_events": countable,
+        "counted_events": sql_text(
+            "usage/counted_events" if has_varying else "usage/steady_events"
+        ),
+        "priced_events": sql_text("usage/priced_events"),
+    }
+    for name, text in views.items():
+        connection.execute(f"create or replace temp view {name} as {text}")
+
+
+def counted_tables(
+    connection: duckdb.DuckDBPyConnection, spec: MeteringSpec
+) -> dict[str, pl.DataFrame]:
+    """What is kept of `counted_events`, by dataset."""
+    costs = sql_text("usage/usage_costs" if spec.is_per_event else "usage/no_costs")
+    connection.execute(f"create or replace temp view usage_costs as {costs}")
+    tables = {
+        "usage_daily": conformed(connection.sql(sql_text("usage/usage_daily")).pl(), USAGE_DAILY)
+    }
+    stateful = {f.code: f.aggregation for f in spec.features if f.aggregation in STATEFUL}
+    if stateful:
+        features = {"feature": list(stateful), "aggregation": list(stateful.values())}
+        connection.register("stateful_features", pa.table(features))
+        states = connection.sql(sql_text("usage/usage_states")).pl()
+        tables["usage_states"] = conformed(states, USAGE_STATES)
+    if spec.is_per_event and spec.margins_bp:
+        margins = {"margin_bp": pa.array(sorted(spec.margins_bp), pa.int32())}
+        connection.register("margins", pa.table(margins))
+        found = connection.sql(sql_text("usage/usage_margins")).pl()
+        tables["usage_margins"] = conformed(found, USAGE_MARGINS)
+    return tables
+
+
+def _conflicts(connection: duckdb.DuckDBPyConnection, days: Sequence[SettledDay]) -> pl.DataFrame:
+    """The conflicts of days with their content. Reads the view `landed_rows` of the days."""
+    conflicts = pl.concat([item.conflicts for item in days])
+    if not len(conflicts):
         return empty(USAGE_CONFLICTS)
-    connection.register("conflicting_rows", item.conflicts.to_arrow())
+    connection.register("conflicting_rows", conflicts.to_arrow())
     rows = connection.sql(sql_text("usage/usage_conflicts")).pl()
-    paths = {file.number: file.landed.path for file in item.day.files}
+    paths = {file.number: file.landed.path for item in days for file in item.day.files}
     first = [date.fromordinal(number) for number in rows["first_day"]]
     rows = rows.with_columns(
         pl.col("file_number").replace_strict(paths, return_dtype=pl.String).alias("path"),
         pl.Series("first_landing_day", first, dtype=pl.Date),
     )
-    return conformed(rows, USAGE_CONFLICTS).sort("path", "row_number")
+    return conformed(rows, USAGE_CONFLICTS).sort("landing_day", "path", "row_number")
 
 
 def _excluded(item: SettledDay) -> pl.DataFrame:
@@ -479,3 +602,93 @@ def _kinds(excluded: pl.DataFrame, number: int) -> Mapping[str, int]:
 
 def _own(rows: pl.DataFrame, number: int) -> pl.DataFrame:
     return rows.filter(pl.col("file_number") == number) if len(rows) else rows
+
+
+def known_references(prices: Sequence[AiPrice]) -> References:
+    """Every text that names a priced model; an ambiguous one is in the table alone."""
+    known = references(prices)
+    instants = pa.timestamp("us", tz="UTC")
+    table = {
+        "reference": pa.array([text for text, _, _ in known], pa.string()),
+        "priced_from": pa.array([start for _, _, start in known], instants),
+        "is_ambiguous": pa.array([model is None for _, model, _ in known], pa.bool_()),
+    }
+    priced_from = {text: _microseconds(start) for text, model, start in known if model is not None}
+    return References(pa.table(table), priced_from)
+
+
+def register_prices(
+    connection: duckdb.DuckDBPyConnection, spec: MeteringSpec, first_at: int, last_at: int
+) -> None:
+    """Make the relations of prices of a day whose events lie between two instants.
+
+    A model that has one price for all of them, whatever the request's size, is steady: it is
+    priced after the sums are made; a bare name is only resolved before. The others are priced
+    event by event.
+    """
+    steady: list[tuple[str, AiPrice]] = []
+    varying: list[tuple[str, AiPrice]] = []
+    for text, model, _ in references(spec.prices):
+        at = [
+            price
+            for price in spec.prices
+            if price.model == model
+            and _microseconds(price.valid_from) <= last_at
+            and _microseconds(price.valid_to) > first_at
+        ]
+        is_steady = len(at) == 1 and at[0].tokens_up_to == MOST_TOKENS
+        if is_steady and text == model:
+            steady.append((text, at[0]))
+        elif is_steady:
+            varying.append((text, replace(at[0], price_id=BY_MODEL)))
+        else:
+            varying += [(text, price) for price in at]
+    connection.register("steady_prices", _price_table(steady))
+    connection.register("varying_prices", _price_table(varying))
+    connection.register("model_prices", _scaled_prices(spec))
+
+
+def _price_table(rows: Sequence[tuple[str, AiPrice]]) -> pa.Table:
+    prices = [price for _, price in rows]
+    instants = pa.timestamp("us")
+    return pa.table(
+        {
+            "reference": pa.array([text for text, _ in rows], pa.string()),
+            "model": pa.array([price.model for price in prices], pa.string()),
+            "price_id": pa.array([price.price_id or None for price in prices], pa.int32()),
+            "valid_from": pa.array([_naive(price.valid_from) for price in prices], instants),
+            "valid_to": pa.array([_naive(price.valid_to) for price in prices], instants),
+            "tokens_above": pa.array([price.tokens_above for price in prices], pa.int64()),
+            "tokens_up_to": pa.array([price.tokens_up_to for price in prices], pa.int64()),
+        }
+    )
+
+
+def _scaled_prices(spec: MeteringSpec) -> pa.Table:
+    """Prices per million tokens times 10^12, whole; empty where nothing is rounded per event."""
+    prices = spec.prices if spec.is_per_event else ()
+    scaled = [[int(price.prices[place].scaleb(12)) for price in prices] for place in range(4)]
+    columns = {
+        f"{name}_price": pa.array(values, pa.decimal128(38, 0)).cast(pa.decimal128(38, 0))
+        for name, values in zip(CLASSES, scaled, strict=True)
+    }
+    return pa.table(
+        {
+            "price_id": pa.array([price.price_id for price in prices], pa.int32()),
+            **columns,
+            "is_per_event": pa.array([True for _ in prices], pa.bool_()),
+        }
+    )
+
+
+def _microseconds(instant: datetime) -> int:
+    """Whole microseconds since 1970.
+
+    >>> _microseconds(datetime(1970, 1, 2, tzinfo=UTC))
+    86400000000
+    """
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _naive(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(tzinfo=None)

@@ -20,8 +20,7 @@ from pipelines.datasets import PartitionFile, current_files, write_partition
 from pipelines.edges import keep_edges
 from pipelines.mappings import text_literal
 from pipelines.memory_metering import UsageEvent, meter_events
-from pipelines.metering import connected
-from pipelines.metering_spec import MeteringSpec
+from pipelines.metering import MeteringSpec, connected
 from pipelines.paths import DataRoot, sql_text
 from pipelines.usage_frames import (
     PRICE,

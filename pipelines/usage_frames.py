@@ -107,15 +107,6 @@ USAGE_MARGINS: Schema = {
 }
 """Margins rounded up for each event, for each margin in use. Rule AI-1."""
 
-USAGE_COSTS: Schema = {
-    "event_key": pl.Int64,
-    "input_units": pl.Int64,
-    "output_units": pl.Int64,
-    "cache_read_units": pl.Int64,
-    "cache_write_units": pl.Int64,
-}
-"""Token costs that are rounded up for each event, by key, while a day is metered."""
-
 USAGE_STATES: Schema = {
     "landing_day": pl.Date,
     "counts_from": pl.Date,

@@ -2,7 +2,7 @@
 -- grain:   one row an event
 -- units:   event units; whole tokens
 -- from:    landed_rows, excluded_rows
--- read by: counted_events, see pipelines/counting.py
+-- read by: countable_events, see pipelines/metering.py
 -- rules:   USE-2, USE-9
 with
 
@@ -57,7 +57,6 @@ select
     landed.dimension_2,
     landed.property,
     landed.occurred_at,
-    landed.occurred_at::date as event_day,
     landed.value < 0 as is_negative,
     1 as events,
     landed.value,

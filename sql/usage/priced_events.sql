@@ -1,9 +1,9 @@
 -- what:    counted events, each with the price of its tokens, and their cost rounded up
 -- grain:   one row an event (events = 1), or one that a retraction takes back (-1)
 -- units:   event units; whole tokens; token costs in rate units (0.0001)
--- from:    counted_events, model_prices
--- read by: usage_edges
--- rules:   AI-1, AI-2, AI-3, AI-7
+-- from:    counted_events, steady_prices, model_prices
+-- read by: usage_costs, usage_margins, usage_edges
+-- rules:   AI-1, AI-2, AI-7
 with
 
 counted as (
@@ -19,6 +19,7 @@ counted as (
         dimension_2,
         property,
         model,
+        varying_price_id,
         is_negative,
         events,
         value,
@@ -31,51 +32,80 @@ counted as (
     from counted_events
 ),
 
-prices as (
+steady as (
     select
-        reference,
         model,
         price_id,
-        valid_from,
-        valid_to,
-        tokens_above,
-        tokens_up_to,
+    from steady_prices
+),
+
+prices as (
+    select
+        price_id,
         input_price::hugeint as input_price,
         output_price::hugeint as output_price,
         cache_read_price::hugeint as cache_read_price,
         cache_write_price::hugeint as cache_write_price,
         is_per_event,
     from model_prices
+),
+
+events as (
+    select
+        counted.landing_day,
+        counted.counts_from,
+        counted.event_day,
+        counted.source,
+        counted.event_id,
+        counted.customer_id,
+        counted.feature,
+        counted.dimension_1,
+        counted.dimension_2,
+        counted.property,
+        counted.model,
+        counted.is_negative,
+        counted.events,
+        counted.value,
+        counted.amount,
+        counted.input_tokens,
+        counted.output_tokens,
+        counted.cache_read_tokens,
+        counted.cache_write_tokens,
+        counted.occurred_at,
+        coalesce(counted.varying_price_id, steady.price_id) as price_id,
+    from counted
+    left join steady on counted.model = steady.model
 )
 
 select
-    counted.landing_day,
-    counted.counts_from,
-    counted.event_day,
-    counted.source,
-    counted.event_id,
-    counted.customer_id,
-    counted.feature,
-    counted.dimension_1,
-    counted.dimension_2,
-    counted.property,
-    counted.is_negative,
-    counted.events,
-    counted.value,
-    counted.amount,
-    counted.input_tokens,
-    counted.output_tokens,
-    counted.cache_read_tokens,
-    counted.cache_write_tokens,
-    counted.occurred_at,
-    prices.model,
-    prices.price_id,
+    events.landing_day,
+    events.counts_from,
+    events.event_day,
+    events.source,
+    events.event_id,
+    events.customer_id,
+    events.feature,
+    events.dimension_1,
+    events.dimension_2,
+    events.property,
+    events.model,
+    events.is_negative,
+    events.events,
+    events.value,
+    events.amount,
+    events.input_tokens,
+    events.output_tokens,
+    events.cache_read_tokens,
+    events.cache_write_tokens,
+    events.occurred_at,
+    events.price_id,
+    prices.is_per_event,
     case
         when prices.is_per_event
             then
-                counted.events * (
+                events.events * (
                     (
-                        abs(counted.input_tokens) * prices.input_price
+                        abs(events.input_tokens) * prices.input_price
                         + 99999999999999
                     ) // 100000000000000
                 )
@@ -84,9 +114,9 @@ select
     case
         when prices.is_per_event
             then
-                counted.events * (
+                events.events * (
                     (
-                        abs(counted.output_tokens) * prices.output_price
+                        abs(events.output_tokens) * prices.output_price
                         + 99999999999999
                     ) // 100000000000000
                 )
@@ -95,9 +125,9 @@ select
     case
         when prices.is_per_event
             then
-                counted.events * (
+                events.events * (
                     (
-                        abs(counted.cache_read_tokens) * prices.cache_read_price
+                        abs(events.cache_read_tokens) * prices.cache_read_price
                         + 99999999999999
                     ) // 100000000000000
                 )
@@ -106,27 +136,14 @@ select
     case
         when prices.is_per_event
             then
-                counted.events * (
+                events.events * (
                     (
-                        abs(counted.cache_write_tokens) * prices.cache_write_price
+                        abs(events.cache_write_tokens)
+                        * prices.cache_write_price
                         + 99999999999999
                     ) // 100000000000000
                 )
         else 0
     end as cache_write_units,
-from counted
-left join prices
-    on
-        counted.model = prices.reference
-        and counted.occurred_at >= prices.valid_from
-        and counted.occurred_at < prices.valid_to
-        and abs(
-            counted.input_tokens
-            + counted.cache_read_tokens
-            + counted.cache_write_tokens
-        ) > prices.tokens_above
-        and abs(
-            counted.input_tokens
-            + counted.cache_read_tokens
-            + counted.cache_write_tokens
-        ) <= prices.tokens_up_to
+from events
+left join prices on events.price_id = prices.price_id

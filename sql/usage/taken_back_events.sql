@@ -2,7 +2,7 @@
 -- grain:   one row an event, everything in it negative
 -- units:   event units; whole tokens
 -- from:    reversed_events
--- read by: counted_events, see pipelines/counting.py
+-- read by: countable_events, see pipelines/metering.py
 -- rules:   USE-9
 select
     landing_day,
@@ -15,7 +15,6 @@ select
     dimension_2,
     property,
     occurred_at,
-    occurred_at::date as event_day,
     value < 0 as is_negative,
     -1 as events,
     -value as value,

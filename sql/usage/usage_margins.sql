@@ -2,25 +2,13 @@
 -- grain:   landing_day, counts_from, event_day, customer_id, feature, model, price_id,
 --          margin_bp
 -- units:   rate units (0.0001)
--- from:    token_costs, event_keys, margins
+-- from:    priced_events, margins
 -- read by: snapshots
 -- rules:   AI-1, AI-5, AI-7
 with
 
-costs as (
+events as (
     select
-        event_key,
-        events,
-        input_units
-        + output_units
-        + cache_read_units
-        + cache_write_units as subtotal_units,
-    from token_costs
-),
-
-names as (
-    select
-        event_key,
         landing_day,
         counts_from,
         event_day,
@@ -28,7 +16,12 @@ names as (
         feature,
         model,
         price_id,
-    from event_keys
+        events,
+        abs(
+            input_units + output_units + cache_read_units + cache_write_units
+        ) as subtotal_units,
+    from priced_events
+    where is_per_event
 ),
 
 rates as (
@@ -36,36 +29,35 @@ rates as (
 )
 
 select
-    names.landing_day,
-    names.counts_from,
-    names.event_day,
-    names.customer_id,
-    names.feature,
-    names.model,
-    names.price_id,
+    events.landing_day,
+    events.counts_from,
+    events.event_day,
+    events.customer_id,
+    events.feature,
+    events.model,
+    events.price_id,
     rates.margin_bp,
     sum(
-        costs.events
-        * ((costs.subtotal_units * rates.margin_bp + 9999) // 10000)
+        events.events
+        * ((events.subtotal_units * rates.margin_bp + 9999) // 10000)
     )::bigint as margin_units,
-from costs
-inner join names on costs.event_key = names.event_key
+from events
 cross join rates
 group by
-    names.landing_day,
-    names.counts_from,
-    names.event_day,
-    names.customer_id,
-    names.feature,
-    names.model,
-    names.price_id,
+    events.landing_day,
+    events.counts_from,
+    events.event_day,
+    events.customer_id,
+    events.feature,
+    events.model,
+    events.price_id,
     rates.margin_bp
 order by
-    names.landing_day,
-    names.counts_from,
-    names.event_day,
-    names.customer_id,
-    names.feature,
-    names.model,
-    names.price_id,
+    events.landing_day,
+    events.counts_from,
+    events.event_day,
+    events.customer_id,
+    events.feature,
+    events.model,
+    events.price_id,
     rates.margin_bp

@@ -123,7 +123,6 @@ def main() -> int:
 def measured(step: str, root: DataRoot) -> dict[str, float]:
     """The seconds of one step, and the most memory that its process took, in MiB."""
     through = FIRST_DAY + timedelta(days=DAYS - (step != "one_day"))
-    warm_up()
     if step != "bare":
         register_new_files(root, through)
     start = time.perf_counter()
@@ -138,17 +137,6 @@ def measured(step: str, root: DataRoot) -> dict[str, float]:
         "seconds": seconds,
         "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-
-
-def warm_up() -> None:
-    """Meter a hundred events, so that no measurement pays for what a process does once."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = DataRoot(Path(folder))
-        for number in (0, 1):
-            write_day(root.usage_landing, number, 100)
-        register_new_files(root, FIRST_DAY + timedelta(days=1))
-        meter_days(root, FIRST_DAY, spec())
-        meter_days(root, FIRST_DAY + timedelta(days=1), spec())
 
 
 def spec() -> MeteringSpec:
@@ -176,26 +164,23 @@ def compared(folder: Path, events: int, rounds: int) -> int:
 
 def generate(folder: Path, events: int) -> None:
     """The files of thirty days and one more."""
-    for number in range(DAYS + 1):
-        write_day(folder, number, events // DAYS)
-
-
-def write_day(folder: Path, number: int, rows: int) -> None:
-    """The file of one landing day."""
-    path = folder / f"day={FIRST_DAY + timedelta(days=number)}" / "events.parquet"
-    path.parent.mkdir(parents=True)
-    text = EVENTS.format(
-        first=number * rows,
-        last=(number + 1) * rows,
-        day_rows=rows,
-        step_us=86_400_000_000 // rows,
-        start=FIRST_DAY,
-        models=list(MODELS),
-        path=path,
-    )
+    rows = events // DAYS
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        connection.execute(text)
+        for number in range(DAYS + 1):
+            path = folder / f"day={FIRST_DAY + timedelta(days=number)}" / "events.parquet"
+            path.parent.mkdir(parents=True)
+            connection.execute(
+                EVENTS.format(
+                    first=number * rows,
+                    last=(number + 1) * rows,
+                    day_rows=rows,
+                    step_us=86_400_000_000 // rows,
+                    start=FIRST_DAY,
+                    models=list(MODELS),
+                    path=path,
+                )
+            )
 
 
 def landed(root: Path, files: Path, days: int) -> None:
