@@ -20,6 +20,20 @@ from billing_core.terms import Terms
 from billing_core.usage import WindowKey
 
 
+class PostedNotExplained(BillingError):
+    """What is known now makes a history in which a posted invoice does not occur."""
+
+    code = "FOLD-01"
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(
+            what=f"the history known now does not make what was posted: {', '.join(names)}",
+            where="the customer's actions and usage that landed since, and the books",
+            mend="land a correction of what came late (an action dated today, or a retraction); "
+            "nothing more is billed to this customer until his history makes them again",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class OpenWindow:
     """The running window of a customer with access, up to what is known."""
@@ -45,13 +59,23 @@ def bill(customer_id: str, actions: Sequence[Action], setting: Setting, *, until
     """The customer's history as a value; an error becomes his fault and stops nobody else.
 
     takes: setting, with what is posted for this customer in `booked`.
-    rule:  PST-4.
+    rule:  PST-2, PST-4: where a posted invoice does not come out, nothing further is billed,
+           since its difference could not be told.
     """
     try:
         folded = fold(customer_id, actions, setting, until=until)
+        _raise_if_not_explained(folded, setting, until)
     except BillingError as error:
         return Bill(customer_id, None, fault_of(customer_id, error))
     return Bill(customer_id, folded, windows=folded.windows)
+
+
+def _raise_if_not_explained(folded: Folded, setting: Setting, until: datetime) -> None:
+    """raises: PostedNotExplained, where a posted invoice is not among those of the fold."""
+    told = {invoice.id for invoice in folded.invoices}
+    missing = [it.id for it in setting.booked.values() if it.made_at < until and it.id not in told]
+    if missing:
+        raise PostedNotExplained(sorted(missing))
 
 
 def bill_posted_at_cutoff(

@@ -259,25 +259,33 @@ def _month_invoice(
 ) -> tuple[CustomerState, tuple[Invoice, ...]]:
     """An overage invoice; without overage, one that books adjustments alone, or none.
 
-    Where a later invoice is posted already, overage that comes up is an adjustment.
-    rule: INV-6, INV-10, INV-12, USE-7.
+    What is posted for this month is told first, and stays the only document of it: overage
+    that comes up behind it, or behind a later invoice, is an adjustment.
+    rule: INV-6, INV-10, INV-12, USE-7, PST-2.
     """
+    alone = replace(cause, type=InvoiceType.ADJUSTMENT)
+    note = replace(cause, type=InvoiceType.CREDIT_NOTE)
+    due = adjustment_lines(state.adjustments, subscription, cause, setting)
+    if is_booked(state, alone, setting):
+        state, invoice = issue(state, subscription, alone, (), setting)
+        return _with_late(state, cause, lines), (invoice,)
+    if is_booked(state, note, setting):
+        state, invoice = issue_credit_note(state, subscription, note, due, setting)
+        return _with_late(state, cause, lines), (invoice,)
     if is_booked(state, cause, setting) or (lines and cause.day > setting.booked_through):
         state, invoice = issue(state, subscription, cause, lines, setting)
         return state, (invoice,)
-    if lines:
-        return replace(state, adjustments=(*state.adjustments, *late(state, cause, lines))), ()
-    due = adjustment_lines(state.adjustments, subscription, cause, setting)
-    alone = replace(cause, type=InvoiceType.ADJUSTMENT)
-    note = replace(cause, type=InvoiceType.CREDIT_NOTE)
-    if is_booked(state, alone, setting) or (due and net(due, due[0].amount).minor >= 0):
+    if lines or not due:
+        return _with_late(state, cause, lines), ()
+    if net(due, due[0].amount).minor >= 0:
         state, invoice = issue(state, subscription, alone, (), setting)
-    elif due or is_booked(state, note, setting):
-        state, invoice = issue_credit_note(state, subscription, note, due, setting)
-        state = replace(state, adjustments=())
     else:
-        return state, ()
+        state, invoice = issue_credit_note(state, subscription, note, due, setting)
     return state, (invoice,)
+
+
+def _with_late(state: CustomerState, cause: Cause, lines: Sequence[InvoiceLine]) -> CustomerState:
+    return replace(state, adjustments=(*state.adjustments, *late(state, cause, lines)))
 
 
 def _end(

@@ -98,8 +98,9 @@ def issue_credit_note(
 ) -> tuple[CustomerState, Invoice]:
     """A credit note on one invoice: its lines negative, with the tax that they carried.
 
-    takes: lines, negative, each naming the invoice in `corrects`.
-    rule:  SUB-9, INV-13, PST-2.
+    takes:   lines, negative, each naming the invoice in `corrects`.
+    returns: a posted note as it is; what it does not book of the adjustments stays due.
+    rule:    SUB-9, INV-13, PST-2.
     """
     name = invoice_id_of(state, cause)
     catalog = setting.version_at(cause.at).catalog
@@ -108,12 +109,13 @@ def issue_credit_note(
     page = (*in_page_order(lines), *tax)
     note = _invoice(cause, subscription, page, state=state, setting=setting)
     note = setting.booked.get(name, note)
-    corrected = lines[0].corrects
+    corrected = note.lines[0].corrects
     invoices = tuple(
         replace(record, credited=record.credited - note.total) if record.id == corrected else record
         for record in state.invoices
     )
-    return replace(state, invoices=invoices), note
+    left = tuple(it for it in _less_adjusted(state.adjustments, note) if it.amount.minor)
+    return replace(state, invoices=invoices, adjustments=left), note
 
 
 def at_most(

@@ -344,6 +344,63 @@ def test_an_adjustment_invoice_and_a_credit_note_stay_once_posted() -> None:
         assert invoices(again) == invoices(told)
 
 
+# fmt: off
+CHANGED_AGAIN = {
+    # case                            first late     then late                 what is owed in all
+    "overage behind an adjustment":  (("2026-01-11", "500"),  ("2026-02-11", "11000"), "340.00"),
+    "overage behind a credit note":  (("2026-01-11", "-500"), ("2026-02-11", "11000"), "320.00"),
+    "more is taken back":            (("2026-01-11", "-500"), ("2026-01-10", "-200"),  "296.00"),
+    "some of it comes back":         (("2026-01-11", "-500"), ("2026-01-10", "200"),   "304.00"),
+    "more than all of it comes back":(("2026-01-11", "-500"), ("2026-01-10", "800"),   "316.00"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("first", "then", "owed"), CHANGED_AGAIN.values(), ids=CHANGED_AGAIN)
+def test_a_month_that_changes_again_is_owed_once(
+    first: tuple[str, str], then: tuple[str, str], owed: str
+) -> None:
+    """A year's months, drafted and posted month by month; each story's usage is late twice."""
+    uses = [use("2026-01-10", "11000")]
+    booked: dict[str, Invoice] = {}
+    late = {"2026-03-02": (*first, "2026-02-20"), "2026-04-02": (*then, "2026-03-20")}
+    for through in ("2026-02-02", "2026-03-02", "2026-04-02", "2026-05-02", "2026-06-02"):
+        if through in late:
+            on, value, landed_on = late[through]
+            uses.append(use(on, value, landed_on=landed_on))
+        setting = setting_of(
+            ladder(policies={"late_usage_windows": "3"}),
+            uses=uses,
+            known_on=day(through),
+            takes_later_usage=True,
+        )
+        told = folded(YEARLY, with_booked(setting, booked.values()), through)
+        booked |= {invoice.id: invoice for invoice in told.invoices if invoice.id not in booked}
+    assert str(sum(invoice.total.major for invoice in booked.values())) == owed
+
+
+def test_a_posted_note_whose_cause_has_gone_stops_nobody() -> None:
+    uses = [FEBRUARY, use("2026-02-21", "-20", landed_on="2026-03-10")]
+    told = posted(YEARLY, setting_of(uses=uses), "2026-05-02")
+    uses.append(use("2026-02-21", "20", landed_on="2026-04-10"))
+    setting = replace(setting_of(uses=uses), known_on=day("2026-05-02"))
+    again = folded(YEARLY, with_booked(setting, told.invoices), "2026-05-02")
+    assert invoices(again) == invoices(told)
+
+
+def test_a_posted_invoice_that_the_history_no_longer_makes_is_a_fault() -> None:
+    told = folded(YEARLY, setting_of(), "2026-02-02")
+    (first,) = told.invoices
+    stranger = replace(first, id="acme/overage/s9/2026-02-01")
+    found = bill(
+        "acme", YEARLY, with_booked(setting_of(), [first, stranger]), until=instant("2026-03-01")
+    )
+    assert found.folded is None
+    assert found.fault is not None
+    assert found.fault.code == "FOLD-01"
+    assert "acme/overage/s9/2026-02-01" in found.fault.what
+
+
 def test_late_usage_after_the_end_of_a_subscription_makes_no_invoice_yet() -> None:
     """The difference stays due; a later invoice of the customer books it within the lookback."""
     stop = act("2026-04-20", "cancel", when="period_end")
