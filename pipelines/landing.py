@@ -18,7 +18,7 @@ import duckdb
 from billing_core.errors import BillingError, Problem
 from pipelines.datasets import sha256_of, sync_folder
 from pipelines.mappings import LandedQuery, UsageMapping, landed_query, read_mapping, source_rows
-from pipelines.paths import DataRoot
+from pipelines.paths import DataRoot, first_line
 
 
 class DamagedRegister(BillingError):
@@ -308,7 +308,7 @@ def _registered(
     try:
         return replace(file, rows=source_rows(connection, query))
     except duckdb.Error as error:
-        what = f"the file cannot be read: {str(error).splitlines()[0][:300]}"
+        what = f"the file cannot be read: {first_line(error, item.path)}"
         mend = "land it again, whole, under another name"
         return replace(file, reason="unreadable_file", what=what, mend=mend)
 

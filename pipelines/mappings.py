@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from billing_core.errors import Problem
 from billing_core.schema import Record, Text, YesNo, problems_of
-from pipelines.paths import exact_pattern
+from pipelines.paths import exact_pattern, first_line
 from pipelines.usage_frames import FeatureDefinition
 from pipelines.yaml_text import read_tree
 
@@ -150,7 +150,7 @@ def landed_query(
         wanted = _wanted(connection, source, mapping)
         types = _types(connection, source, wanted, None if mapping is None else mapping.filter)
     except duckdb.Error as error:
-        return _engine_refusal(error, mapping)
+        return _engine_refusal(error, path, mapping)
     missing = [name for name in REQUIRED if name not in wanted]
     if missing:
         return Refusal(
@@ -448,8 +448,8 @@ def _wrong_type(name: str, kind: str, expected: str) -> Refusal:
     )
 
 
-def _engine_refusal(error: duckdb.Error, mapping: UsageMapping | None) -> Refusal:
-    first = str(error).splitlines()[0][:300]
+def _engine_refusal(error: duckdb.Error, path: Path, mapping: UsageMapping | None) -> Refusal:
+    first = first_line(error, path)
     if mapping is not None and isinstance(error, duckdb.BinderException | duckdb.ParserException):
         return Refusal(
             "mapping_refused",

@@ -35,7 +35,7 @@ from pipelines.landed_rows import References, scan_file
 from pipelines.landing import LandedFile, Register, file_query, read_register
 from pipelines.mappings import rows_sql
 from pipelines.partitions import day_of, partition_of
-from pipelines.paths import DataRoot, sql_text
+from pipelines.paths import DataRoot, first_line, sql_text
 from pipelines.reasons import row_texts
 from pipelines.retractions import earlier_days, retraction_rows, with_retractions
 from pipelines.usage_frames import (
@@ -289,7 +289,7 @@ def _read_file(
             "LAND-06",
             f"landing/usage/{landed.path}",
             "(whole)",
-            f"the file is damaged inside: {str(error).splitlines()[0][:300]}",
+            f"the file is damaged inside: {first_line(error, path)}",
             "land it again, whole, under another name",
         )
         return _broken(landed, number, problem), problem

@@ -17,6 +17,18 @@ def sql_text(name: str) -> str:
     return (PACKAGE_ROOT / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
+def first_line(error: Exception, path: Path) -> str:
+    """What an engine says of a file, without the way to it: that differs from root to root.
+
+    >>> first_line(ValueError("no magic bytes in '/srv/b.parquet'\\nat 7"), Path("/srv/b.parquet"))
+    "no magic bytes in 'b.parquet'"
+    """
+    text = str(error).partition("\n")[0] or type(error).__name__
+    for written in (exact_pattern(path), str(path)):
+        text = text.replace(written, path.name)
+    return text[:300]
+
+
 def exact_pattern(path: Path) -> str:
     """A path as DuckDB takes it, which reads brackets, stars and question marks as a pattern.
 

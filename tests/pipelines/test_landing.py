@@ -261,3 +261,18 @@ def test_a_line_of_the_register_tells_everything(root: DataRoot) -> None:
     assert entries[0]["rows"] == 1
     assert date.fromisoformat(entries[0]["landing_day"]) == day("04-01")
     assert {"path", "sha256", "size", "source", "mapping_sha256", "reason"} <= entries[0].keys()
+
+
+def test_what_is_said_of_a_broken_file_does_not_name_the_root(tmp_path: Path) -> None:
+    said = set()
+    for name in ("one", "another [root]"):
+        root = DataRoot(tmp_path / name)
+        path = root.usage_landing / "day=2026-04-01" / "cut.parquet"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"PAR1 and no more")
+        register_new_files(root, day("04-01"))
+        (file,) = read_register(root).files
+        assert file.reason == "unreadable_file"
+        said.add(file.what)
+    assert len(said) == 1
+    assert "cut.parquet" in str(said)
