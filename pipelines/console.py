@@ -90,7 +90,7 @@ def exit_code_of(error: Exception) -> ExitCode:
     match error:
         case BillingError(code="WRITE-01"):
             return ExitCode.LOCKED
-        case BillingError(code="RUN-01" | "WAREHOUSE-02"):
+        case BillingError(code="RUN-01" | "USAGE-02" | "WAREHOUSE-02"):
             return ExitCode.FINDINGS
         case BillingError(code="DISK-01"):
             return ExitCode.SYSTEM

@@ -5,7 +5,8 @@ by the cutoff: usage of a customer who is created later appears by itself. All w
 answered by one set of queries, whatever their number.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -14,6 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from billing_core.errors import BillingError
 from billing_core.usage import Usage
 from pipelines.ai_prices import CLASSES
 from pipelines.datasets import PartitionFile, current_files, write_partition
@@ -56,6 +58,24 @@ CHECKS = ("usage_conservation", "usage_edges", "usage_receipts")
 """Blocking checks on usage; each gives the rows that must not be there. Rule USE-6."""
 
 
+class UsageDoesNotAddUp(BillingError):
+    """What was received is not what was rated or is set aside. Rule USE-6."""
+
+    code = "USAGE-02"
+
+    def __init__(self, failed: Mapping[str, pl.DataFrame]) -> None:
+        found = "; ".join(
+            f"{name}, {len(rows)} in all, the first: {_told(rows.row(0, named=True))}"
+            for name, rows in failed.items()
+        )
+        super().__init__(
+            what="nothing was drafted: usage does not add up from landing to invoice",
+            where=found,
+            mend="drafts and warehouse of the run before stand; remove warehouse/, which is made "
+            "again from the inputs, and run; if usage still does not add up, report it with this",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshots:
     """Usage of the windows asked for, and what was received and is in none of them.
@@ -89,14 +109,30 @@ def take_snapshots(
     raises:  DayCannotBeReadAgain.
     rule:    USE-1, USE-3, USE-5, USE-8, USE-11.
     """
-    asked, known = tuple(requests), tuple(customers)
-    with connected() as connection:
-        register_requests(connection, asked, known, spec, through)
-        _register_files(connection, root)
-        missing = connection.sql(sql_text("usage/missing_edges")).pl()
-        if keep_edges(root, connection, missing, spec):
-            _register_files(connection, root)
+    asked = tuple(requests)
+    with _asked(root, asked, customers=customers, spec=spec, through=through) as connection:
         return snapshots_of(connection, asked)
+
+
+def checked_snapshots(
+    root: DataRoot,
+    requests: Sequence[WindowRequest],
+    *,
+    customers: Iterable[KnownCustomer],
+    spec: MeteringSpec,
+    through: date,
+) -> Snapshots:
+    """As `take_snapshots`, of usage that is shown to be complete.
+
+    raises: DayCannotBeReadAgain, UsageDoesNotAddUp.
+    rule:   USE-6.
+    """
+    asked = tuple(requests)
+    with _asked(root, asked, customers=customers, spec=spec, through=through) as connection:
+        snapshots = snapshots_of(connection, asked)
+        if failed := _failed(connection):
+            raise UsageDoesNotAddUp(failed)
+        return snapshots
 
 
 def write_snapshots(root: DataRoot, snapshots: Snapshots) -> list[PartitionFile]:
@@ -115,8 +151,7 @@ def snapshots_of(
     connection: duckdb.DuckDBPyConnection, requests: Sequence[WindowRequest]
 ) -> Snapshots:
     """Snapshots from the relations of a connection: SOURCES and `register_requests`."""
-    for name in (*STEPS, "windowed_margins"):
-        connection.execute(f"create or replace temp view {name} as {sql_text(f'usage/{name}')}")
+    _create_views(connection, (*STEPS, "windowed_margins"))
     snapshots = _table(connection, "usage_snapshots", USAGE_SNAPSHOTS)
     tokens = _table(connection, "usage_snapshot_tokens", USAGE_SNAPSHOT_TOKENS)
     return Snapshots(
@@ -172,14 +207,10 @@ def failed_checks(
     through: date,
 ) -> dict[str, pl.DataFrame]:
     """The offending rows of every check on usage that fails; empty when all is well. USE-6."""
-    with connected() as connection:
-        register_requests(connection, tuple(requests), tuple(customers), spec, through)
-        _register_files(connection, root)
-        for name in STEPS:
-            text = sql_text(f"usage/{name}")
-            connection.execute(f"create or replace temp view {name} as {text}")
-        found = {name: connection.sql(sql_text(f"checks/{name}")).pl() for name in CHECKS}
-    return {name: rows for name, rows in found.items() if len(rows)}
+    asked = tuple(requests)
+    with _asked(root, asked, customers=customers, spec=spec, through=through) as connection:
+        _create_views(connection, STEPS)
+        return _failed(connection)
 
 
 def register_requests(
@@ -231,6 +262,39 @@ def register_requests(
     }
     for name, (schema, rows) in columns.items():
         connection.register(name, pl.DataFrame(rows, schema=schema, orient="row").to_arrow())
+
+
+@contextmanager
+def _asked(
+    root: DataRoot,
+    requests: tuple[WindowRequest, ...],
+    *,
+    customers: Iterable[KnownCustomer],
+    spec: MeteringSpec,
+    through: date,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the files, and what is asked of them; single events kept as needed."""
+    with connected() as connection:
+        register_requests(connection, requests, tuple(customers), spec, through)
+        _register_files(connection, root)
+        missing = connection.sql(sql_text("usage/missing_edges")).pl()
+        if keep_edges(root, connection, missing, spec):
+            _register_files(connection, root)
+        yield connection
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    for name in names:
+        connection.execute(f"create or replace temp view {name} as {sql_text(f'usage/{name}')}")
+
+
+def _failed(connection: duckdb.DuckDBPyConnection) -> dict[str, pl.DataFrame]:
+    found = {name: connection.sql(sql_text(f"checks/{name}")).pl() for name in CHECKS}
+    return {name: rows for name, rows in found.items() if len(rows)}
+
+
+def _told(row: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row.items() if value is not None)
 
 
 def _margins(spec: MeteringSpec) -> list[int]:

@@ -28,7 +28,13 @@ from pipelines.metering import Metered, MeteringSpec, meter_days, read_receipts
 from pipelines.partitions import partition_of
 from pipelines.paths import DataRoot
 from pipelines.set_aside import write_set_aside_actions
-from pipelines.snapshots import Snapshots, failed_checks, take_snapshots, write_snapshots
+from pipelines.snapshots import (
+    Snapshots,
+    checked_snapshots,
+    failed_checks,
+    take_snapshots,
+    write_snapshots,
+)
 from pipelines.standing import write_standing
 from pipelines.usage_frames import FeatureDefinition, WindowRequest
 from pipelines.writer import writer
@@ -73,13 +79,16 @@ def meter(root: DataRoot, through: date) -> Metered:
 
 
 def draft(root: DataRoot, through: date) -> Drafted:
-    """Draft everything that is due through a day and is not posted yet. Rules PST-1, PST-4."""
+    """Draft everything that is due through a day and is not posted yet. Rules PST-1, PST-4.
+
+    raises: UsageDoesNotAddUp; the drafts of the run before stand then. Rule USE-6.
+    """
     with writer(root):
         books = read_books(root)
         given = known(root, through, books)
         spec = metering_spec(given.catalogs, update_ai_prices(root, ai_versions(given.catalogs)))
         rated = rate(given.history, _meter(root, through, given, spec))
-        snapshots = take_snapshots(
+        snapshots = checked_snapshots(
             root, rated.requests, customers=given.customers, spec=spec, through=through
         )
         write_snapshots(root, snapshots)

@@ -12,12 +12,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from pipelines import new_root
+from pipelines.books import read_books
 from pipelines.cli import global_options_first, main
 from pipelines.console import ExitCode
-from pipelines.datasets import sha256_of
+from pipelines.datasets import current_files, sha256_of
 from pipelines.generate import generate
 from pipelines.paths import DataRoot
 
@@ -224,6 +226,24 @@ def test_posting_needs_the_hash_of_what_was_looked_at(command: Command, root: Da
     )
     assert posted.answer["assets"]["books"]["invoices"] == drafts["invoices"]
     assert posted.answer["assets"]["invoice_pdfs"]["made"] == drafts["invoices"]
+
+
+def test_usage_that_does_not_add_up_leaves_nothing_that_could_be_posted(
+    command: Command, root: DataRoot
+) -> None:
+    command("run", "--through", "2026-01-20", "--root", root.root)
+    reviewed = command("status", "--json", "--root", root.root).answer["drafts"]
+    day = current_files(root, "usage_daily")["landing_day=2026-01-15"]
+    pl.read_parquet(day).with_columns(pl.col("events") + 1).write_parquet(day)
+    refused = command("run", "--through", THROUGH, "--root", root.root)
+    assert refused.code == ExitCode.FINDINGS
+    assert "[USAGE-02]" in refused.err
+    assert "usage_receipts" in refused.err
+    assert "2026-01-15" in refused.err
+    assert command("status", "--json", "--root", root.root).answer["drafts"] == reviewed
+    posted = command("post", "--yes", "--issued-on", THROUGH, "--json", "--root", root.root)
+    assert posted.answer["assets"]["books"]["invoices"] <= reviewed["invoices"]
+    assert read_books(root).postings[-1].through == date(2026, 1, 20)
 
 
 def test_global_options_may_stand_anywhere() -> None:
