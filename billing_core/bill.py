@@ -34,6 +34,23 @@ class PostedNotExplained(BillingError):
         )
 
 
+class NotForeseen(BillingError):
+    """The program itself failed on one customer: a value that no rule foresaw."""
+
+    code = "FOLD-02"
+
+    def __init__(self, customer_id: str, error: Exception) -> None:
+        super().__init__(
+            what=f"billing stopped on {type(error).__name__}: {error}",
+            where=f"customer {customer_id!r}, in {' > '.join(_calls(error))}",
+            mend="report this text with the customer's actions: no rule foresaw them; "
+            "nothing was charged to him and all other customers were billed",
+        )
+
+
+_CALLS_SHOWN = 6
+
+
 @dataclass(frozen=True, slots=True)
 class OpenWindow:
     """The running window of a customer with access, up to what is known."""
@@ -59,15 +76,30 @@ def bill(customer_id: str, actions: Sequence[Action], setting: Setting, *, until
     """The customer's history as a value; an error becomes his fault and stops nobody else.
 
     takes: setting, with what is posted for this customer in `booked`.
+    raises: MemoryError: what the machine lacks is no customer's fault.
     rule:  PST-2, PST-4: where a posted invoice does not come out, nothing further is billed,
            since its difference could not be told.
     """
     try:
         folded = fold(customer_id, actions, setting, until=until)
         _raise_if_not_explained(folded, setting, until)
+    except MemoryError:
+        raise
     except BillingError as error:
         return Bill(customer_id, None, fault_of(customer_id, error))
+    except Exception as error:  # PST-4: whatever it is, it stops one customer
+        return Bill(customer_id, None, fault_of(customer_id, NotForeseen(customer_id, error)))
     return Bill(customer_id, folded, windows=folded.windows)
+
+
+def _calls(error: Exception) -> list[str]:
+    """The calls that led to an error, outermost first, as `cycle.take_boundary:71`."""
+    calls, place = [], error.__traceback__
+    while place is not None:
+        module = place.tb_frame.f_globals["__name__"].rpartition(".")[2]
+        calls.append(f"{module}.{place.tb_frame.f_code.co_name}:{place.tb_lineno}")
+        place = place.tb_next
+    return calls[-_CALLS_SHOWN:]
 
 
 def _raise_if_not_explained(folded: Folded, setting: Setting, until: datetime) -> None:

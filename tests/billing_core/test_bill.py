@@ -1,5 +1,6 @@
 """Rules ACT-3, ACT-4, USE-7, INV-10, INV-12: what is posted stays, the difference follows."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,6 +25,7 @@ from billing_core.invoice import Invoice, InvoiceType, LineType
 from billing_core.setting import Setting
 from billing_core.usage import WindowKey
 from tests.billing_core.builders import (
+    Metered,
     Used,
     act,
     created,
@@ -399,6 +401,46 @@ def test_a_posted_invoice_that_the_history_no_longer_makes_is_a_fault() -> None:
     assert found.fault is not None
     assert found.fault.code == "FOLD-01"
     assert "acme/overage/s9/2026-02-01" in found.fault.what
+
+
+class Broken(Metered):
+    """Usage that fails with an error whenever a window's is asked for."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def get(self, *_asked: Any) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("no"), KeyError("no"), ZeroDivisionError("no"), AssertionError("no"), TypeError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_goes_wrong_with_one_customer_is_his_fault_alone(error: Exception) -> None:
+    setting = replace(setting_of(), usage=Broken(error))
+    until = instant("2026-05-02")
+    found = bill("acme", START, setting, until=until)
+    assert (found.folded, found.windows) == (None, ())
+    assert found.fault is not None
+    assert (found.fault.customer_id, found.fault.code) == ("acme", "FOLD-02")
+    assert found.fault.what == f"billing stopped on {type(error).__name__}: {error}"
+    assert re.fullmatch(
+        r"customer 'acme', in .*cycle\.take_boundary:\d+ > cycle\.close_window:\d+ > "
+        r"test_bill\.get:\d+",
+        found.fault.where,
+    )
+    assert "report this text" in found.fault.mend
+    assert bill("acme", START, setting_of(), until=until).folded is not None
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
+def test_what_is_no_customers_fault_stops_the_run(error: BaseException) -> None:
+    setting = replace(setting_of(), usage=Broken(error))
+    with pytest.raises(type(error)):
+        bill("acme", START, setting, until=instant("2026-05-02"))
 
 
 def test_late_usage_after_the_end_of_a_subscription_makes_no_invoice_yet() -> None:
