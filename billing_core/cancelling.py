@@ -25,11 +25,11 @@ from billing_core.issuing import (
     is_booked,
     issue,
     issue_credit_note,
-    without_record,
 )
 from billing_core.money import Money
 from billing_core.period import Period
 from billing_core.rating import RatedWindow
+from billing_core.records import record_named, without_record
 from billing_core.seats import seat_months, seat_price
 from billing_core.setting import Setting
 from billing_core.state import ENDED, CustomerState, InvoiceRecord, Status, Subscription
@@ -131,7 +131,7 @@ def _cancel_now(
     unused = unused_credits(subscription, Period(day, paid_period(subscription).end), setting, at)
     made: tuple[Invoice, ...] = ()
     closed = settled.closed
-    opened = _record(state, subscription.invoice_id)
+    opened = record_named(state, subscription.invoice_id)
     if opened is not None and opened.unpaid.minor > 0 and unused:
         state, note = _note_on(state, subscription, opened, unused, at, setting)
         made, unused = (note,), ()
@@ -162,10 +162,6 @@ def _closed_now(
         return settled
     usage = waived(settled.rated.usage)
     return Settled(RatedWindow((), usage), replace(settled.closed, usage=usage))
-
-
-def _record(state: CustomerState, name: str | None) -> InvoiceRecord | None:
-    return next((record for record in state.invoices if record.id == name), None)
 
 
 def _note_on(

@@ -20,12 +20,12 @@ from billing_core.issuing import (
     issue_credit_note,
     late,
     net,
-    without_record,
 )
 from billing_core.late_usage import booked_cutoff, invoice_of, without_more
 from billing_core.money import Money
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.rating import RatedWindow, rate_window
+from billing_core.records import without_record
 from billing_core.seats import advance_lines, open_seats, true_up_lines
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, SeatHolding, Status, Subscription

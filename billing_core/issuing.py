@@ -16,13 +16,13 @@ from billing_core.assembly import assembled, cut_credits, in_page_order, invoice
 from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, UsedFeature
 from billing_core.money import Money, total
 from billing_core.period import Period, Window, billing_date, boundary
+from billing_core.records import with_record
 from billing_core.setting import Setting
 from billing_core.state import (
     AdjustmentDue,
     Customer,
     CustomerCredit,
     CustomerState,
-    InvoiceRecord,
     Subscription,
 )
 
@@ -85,8 +85,8 @@ def issue(
     credits_left = result.credits
     if result.surplus.minor:
         credits_left = (*credits_left, surplus_credit(cause, result.surplus))
-    invoices = (*state.invoices, record_of(invoice, setting))
-    return replace(state, credits=credits_left, adjustments=(), invoices=invoices), invoice
+    state = replace(state, credits=credits_left, adjustments=())
+    return with_record(state, invoice, setting), invoice
 
 
 def issue_credit_note(
@@ -144,18 +144,6 @@ def at_most(
         least += Money((over + 1) // 2, most.currency)
         kept, _ = cut_credits(lines, least)
     return kept
-
-
-def record_of(invoice: Invoice, setting: Setting) -> InvoiceRecord:
-    """What payments need to know of an invoice; paid at once where payment is assumed."""
-    none, owed = Money(0, invoice.currency), invoice.total
-    paid = owed if setting.assumes_payment else none
-    return InvoiceRecord(invoice.id, invoice.type, invoice.billing_day, owed, paid, none)
-
-
-def without_record(state: CustomerState, invoice: Invoice) -> CustomerState:
-    """The state that does not know of an invoice: one without lines is not made. Rule INV-7."""
-    return replace(state, invoices=tuple(item for item in state.invoices if item.id != invoice.id))
 
 
 def surplus_credit(cause: Cause, amount: Money) -> CustomerCredit:
@@ -221,9 +209,8 @@ def _rebooked(
         state,
         credits=credits_left,
         adjustments=tuple(item for item in differences if item.amount.minor),
-        invoices=(*state.invoices, record_of(booked, setting)),
     )
-    return state, booked
+    return with_record(state, booked, setting), booked
 
 
 def _cut_then(

@@ -8,11 +8,13 @@ from datetime import datetime
 
 from billing_core.actions import InvoiceReference, Payment, ReasonCode
 from billing_core.cancelling import end_unpaid
-from billing_core.invoice import InvoiceType
+from billing_core.invoice import Invoice, InvoiceType
 from billing_core.issuing import day_of
+from billing_core.money import Currency, Money
+from billing_core.records import paid, paid_in_advance, record_named, with_record
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, InvoiceRecord, Status, Subscription
-from billing_core.step import Notice, Step, refused
+from billing_core.step import Applied, Notice, Refused, Step, refused
 from billing_core.subscribing import open_first_period
 
 DUNNED = frozenset({InvoiceType.RECURRING, InvoiceType.PLAN_CHANGE, InvoiceType.OVERAGE})
@@ -22,29 +24,74 @@ DUNNED = frozenset({InvoiceType.RECURRING, InvoiceType.PLAN_CHANGE, InvoiceType.
 def take_payment(state: CustomerState, action: Payment, at: datetime, setting: Setting) -> Step:
     """The result of an attempt to collect an invoice. Rules PAY-0, PAY-1, PAY-3, SUB-11."""
     subscription = state.subscription
-    if subscription is not None and _is_checkout(subscription, action):
-        if action.result == "failed":
-            return Step(state)
-        step = open_first_period(state, subscription, at, setting)
-        return replace(step, state=_paid(step.state, step.invoices[-1].id))
+    checkout = _checkout(subscription, action)
+    if subscription is not None and checkout is not None:
+        return _take_first(state, subscription, checkout, action, at=at, setting=setting)
     record = _named(state, action, setting)
     if record is None:
         return refused(state, ReasonCode.UNKNOWN_INVOICE, f"no invoice is {_text(action)}")
+    currency = record.total.currency
+    no = _too_fine(action, currency)
+    if no is not None:
+        return Step(state, no)
     if action.result == "succeeded":
-        return Step(_restored(_paid(state, record.id), record))
+        return Step(_restored(paid(state, record.id, _amount(action, currency))))
     if subscription is None or record.type not in DUNNED:
         return Step(state)
     return _failed(state, subscription, record, at, setting)
 
 
-def _is_checkout(subscription: Subscription, action: Payment) -> bool:
-    """Whether a payment names the checkout's draft, by id or by type and date. Rule PAY-0."""
-    checkout, named = subscription.checkout, action.invoice
+def _checkout(subscription: Subscription | None, action: Payment) -> Invoice | None:
+    """The checkout's draft, where a payment names it by id or by type and date. Rule PAY-0."""
+    checkout = None if subscription is None else subscription.checkout
+    named = action.invoice
     if checkout is None:
-        return False
+        return None
     if isinstance(named, InvoiceReference):
-        return named.type == checkout.type and named.on == checkout.billing_day
-    return named == checkout.id
+        is_named = named.type == checkout.type and named.on == checkout.billing_day
+        return checkout if is_named else None
+    return checkout if named == checkout.id else None
+
+
+def _take_first(
+    state: CustomerState,
+    subscription: Subscription,
+    checkout: Invoice,
+    action: Payment,
+    *,
+    at: datetime,
+    setting: Setting,
+) -> Step:
+    """The first period opens when the checkout is paid in full. Rules SUB-4, SUB-11, PAY-2."""
+    no = _too_fine(action, checkout.currency)
+    if no is not None or action.result == "failed":
+        return Step(state, no or Applied())
+    amount = _amount(action, checkout.currency)
+    if amount is None:
+        step = open_first_period(state, subscription, at, setting)
+        return replace(step, state=paid(step.state, step.invoices[-1].id, None))
+    state = paid_in_advance(state, checkout, amount)
+    drafted = with_record(state, checkout, setting)
+    if drafted.invoices[-1].unpaid.minor > 0:
+        return Step(state)
+    return open_first_period(state, subscription, at, setting)
+
+
+def _amount(action: Payment, currency: Currency) -> Money | None:
+    """What a payment pays; None where it says nothing, which is all that is unpaid."""
+    return None if action.amount is None else Money.rounded(action.amount, currency)
+
+
+def _too_fine(action: Payment, currency: Currency) -> Refused | None:
+    """The refusal of an amount that its currency does not have; None of any other."""
+    amount = _amount(action, currency)
+    if amount is None or amount.major == action.amount:
+        return None
+    return Refused(
+        ReasonCode.PAYMENT_FAILED,
+        f"{action.amount} cannot have been paid: {currency.code} has {currency.minor_digits} "
+        "decimal places; land the payment again under a new id with the amount that was paid",
+    )
 
 
 def _named(state: CustomerState, action: Payment, setting: Setting) -> InvoiceRecord | None:
@@ -64,23 +111,13 @@ def _named(state: CustomerState, action: Payment, setting: Setting) -> InvoiceRe
     return None
 
 
-def _paid(state: CustomerState, name: str) -> CustomerState:
-    """The invoice paid in full; paid a second time, it is paid twice (TAX-2, PAY-2)."""
-    invoices = tuple(
-        replace(item, paid=item.paid + (item.unpaid if item.unpaid.minor > 0 else item.total))
-        if item.id == name
-        else item
-        for item in state.invoices
-    )
-    return replace(state, invoices=invoices)
-
-
-def _restored(state: CustomerState, record: InvoiceRecord) -> CustomerState:
-    """A payment that succeeds restores the subscription that waited for it. Rule PAY-1."""
+def _restored(state: CustomerState) -> CustomerState:
+    """Active again, once the invoice that made it past due is paid in full. Rule PAY-1."""
     subscription = state.subscription
-    if subscription is None or subscription.due_invoice_id != record.id:
+    if subscription is None or subscription.status is not Status.PAST_DUE:
         return state
-    if subscription.status is not Status.PAST_DUE:
+    due = record_named(state, subscription.due_invoice_id)
+    if due is None or due.unpaid.minor > 0:
         return state
     active = replace(subscription, status=Status.ACTIVE, failures=0, due_invoice_id=None)
     return replace(state, subscription=active)

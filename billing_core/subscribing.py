@@ -87,18 +87,21 @@ def expire_checkout(state: CustomerState, subscription: Subscription) -> Step:
 def _checkout(
     state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
 ) -> Step:
-    """The initial invoice as a draft that waits for its payment. Rules SUB-4, PAY-0."""
+    """The initial invoice as a draft that waits for its payment, where it needs one.
+
+    rule: SUB-4, PAY-0, TAX-2.
+    """
     day = subscription.anchor
     opened = _opened(state, subscription, at, setting)
     charges = period_charges(opened.terms, opened.seats, paid_period(opened), setting, at)
-    _, draft = issue(state, opened, _cause(opened, at, day, None), charges, setting)
+    drafted, draft = issue(state, opened, _cause(opened, at, day, None), charges, setting)
     days = setting.policies_at(at).checkout_days
     waiting = replace(
         subscription,
         checkout=replace(draft, is_postable=False),
         expires_at=at + timedelta(days=days),
     )
-    if setting.assumes_payment or draft.total.minor == 0:
+    if drafted.invoices[-1].unpaid.minor <= 0:
         return open_first_period(state, waiting, at, setting)
     return Step(_with(state, waiting))
 

@@ -32,6 +32,10 @@ def failed(at: str, invoice: Any = MAY) -> Any:
     return paid(at, invoice, result="failed")
 
 
+def part(at: str, amount: str, invoice: Any = MAY, **fields: Any) -> Any:
+    return paid(at, invoice, **{"amount": amount, **fields})
+
+
 def subscription(told: Any) -> Subscription:
     state: CustomerState = told.state
     assert state.subscription is not None
@@ -168,6 +172,94 @@ def test_a_failed_final_invoice_only_stays_outstanding() -> None:
 def test_paid_twice_is_paid_too_much() -> None:
     told = told_of(paid("2026-05-01", MAY), paid("2026-05-02", MAY))
     assert str(record(told, "2026-05-01").unpaid) == "-29.00 USD"
+
+
+PARTS: dict[str, tuple[list[Any], str, Status]] = {
+    # case: (payments of May's 29.00 after one that failed, what is unpaid, status)
+    "a part": ([part("2026-05-02", "9.00")], "20.00", Status.PAST_DUE),
+    "all but a cent": ([part("2026-05-02", "28.99")], "0.01", Status.PAST_DUE),
+    "all": ([part("2026-05-02", "29")], "0.00", Status.ACTIVE),
+    "too much": ([part("2026-05-02", "29.01")], "-0.01", Status.ACTIVE),
+    "two parts": (
+        [part("2026-05-02", "9.00"), part("2026-05-03", "20.00")], "0.00", Status.ACTIVE
+    ),
+    "a part, and then the rest without its amount": (
+        [part("2026-05-02", "9.00"), paid("2026-05-03", MAY)], "0.00", Status.ACTIVE
+    ),
+    "a part, and then it fails": (
+        [part("2026-05-02", "9.00"), failed("2026-05-03")], "20.00", Status.PAST_DUE
+    ),
+    "a failed attempt of an amount": (
+        [part("2026-05-02", "9.00", result="failed")], "29.00", Status.PAST_DUE
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("results", "unpaid", "status"), PARTS.values(), ids=PARTS)
+def test_a_payment_pays_its_amount(results: list[Any], unpaid: str, status: Status) -> None:
+    """Rules PAY-1, PAY-2."""
+    told = told_of(failed("2026-05-01"), *results)
+    assert (str(record(told, "2026-05-01").unpaid.major), subscription(told).status) == (
+        unpaid, status
+    )  # fmt: skip
+
+
+def test_what_was_paid_too_much_pays_the_next_invoices() -> None:
+    """Rule TAX-2: as a payment, after tax; June's failed attempt finds nothing unpaid."""
+    told = told_of(
+        part("2026-05-02", "68.00"), failed("2026-06-01", ("recurring", "2026-06-01")),
+        until="2026-07-31",
+    )  # fmt: skip
+    assert [str(item.unpaid.major) for item in told.state.invoices] == [
+        "0.00", "0.00", "0.00", "19.00"
+    ]  # fmt: skip
+    assert subscription(told).status is Status.ACTIVE
+    assert [str(item.total.major) for item in told.invoices] == ["29.00"] * 4
+
+
+def test_what_was_paid_too_much_opens_a_checkout() -> None:
+    stop = act("2026-05-16", "cancel", when="now")
+    again = subscribed("2026-05-20", id="s2")
+    told = told_of(part("2026-05-01", "58.00"), stop, again)
+    assert (subscription(told).id, subscription(told).status) == ("s2", Status.ACTIVE)
+
+
+CHECKOUT: dict[str, tuple[list[Any], Status, list[str]]] = {
+    # case: (payments of a checkout of 29.00, status, what is unpaid of each record)
+    "a part": ([part("2026-04-02", "9.00", INITIAL)], Status.PENDING_PAYMENT, ["-9.00"]),
+    "in parts": (
+        [part("2026-04-02", "9.00", INITIAL), part("2026-04-03", "20.00", INITIAL)],
+        Status.ACTIVE, ["0.00"],
+    ),
+    "a part, and then the rest without its amount": (
+        [part("2026-04-02", "9.00", INITIAL), paid("2026-04-03", INITIAL)], Status.ACTIVE, ["0.00"]
+    ),
+    "too much": ([part("2026-04-02", "30.00", INITIAL)], Status.ACTIVE, ["-1.00"]),
+    "a part, then cancelled": (
+        [part("2026-04-02", "9.00", INITIAL), act("2026-04-03", "cancel", when="now")],
+        Status.CANCELED, ["-9.00"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("steps", "status", "unpaid"), CHECKOUT.values(), ids=CHECKOUT)
+def test_a_checkout_begins_when_it_is_paid_in_full(
+    steps: list[Any], status: Status, unpaid: list[str]
+) -> None:
+    """Rules SUB-4, PAY-0, PAY-2: what was paid before an end is the customer's."""
+    story = [created(), subscribed("2026-04-01"), *steps]
+    told = folded(story, setting_of(assumes_payment=False), "2026-04-05")
+    assert subscription(told).status is status
+    assert [str(item.unpaid.major) for item in told.state.invoices] == unpaid
+
+
+@pytest.mark.parametrize("invoice", [MAY, ("initial", "2026-05-20")], ids=["made", "checkout"])
+def test_an_amount_finer_than_the_currency_is_no_payment(invoice: Any) -> None:
+    stop, again = act("2026-05-16", "cancel", when="now"), subscribed("2026-05-20", id="s2")
+    told = told_of(stop, again, part("2026-05-21", "9.001", invoice, id="pay"))
+    assert outcomes(told)["pay"] == "refused payment_failed"
+    assert told.outcomes[-1].what.startswith("9.001 cannot have been paid: USD has 2 decimal")
+    assert record(told, "2026-05-01").paid.minor == 0
 
 
 def test_a_payment_without_a_subscription_changes_its_invoice_only() -> None:
