@@ -42,16 +42,39 @@ ROW_REASONS: dict[str, tuple[str, str]] = {
 }
 """Reasons that lie in the row alone: what is wrong, and how to mend it."""
 
-USE_REASONS: dict[str, str] = {
-    "unknown_customer": "create the customer, or add the id to his external_ids",
-    "unknown_feature": "add the feature to the catalog, or correct the code on the events",
-    "missing_tokens": "name a model and its tokens on events of an AI feature",
-    "negative_value": "take an event back by a retraction, not by a negative value",
-    "no_access": "nothing, if the customer had no running subscription then",
-    "feature_not_in_plan": "add the feature to the plan, or sell an add-on that has it",
-    "future": "nothing: it counts when its time has come",
+USE_REASONS: dict[str, tuple[str, str]] = {
+    "unknown_customer": (
+        "nobody has the customer id that stands on the events",
+        "create the customer, or add the id to his external_ids: the usage then appears by itself",
+    ),
+    "unknown_feature": (
+        "no catalog version has a feature of this code",
+        "add the feature to the catalog; or land the events again under its right code, with new"
+        " event ids",
+    ),
+    "missing_tokens": (
+        "the plan charges the feature by AI model, and the events name none",
+        "take the events back (retracts), and land them again with a model and its tokens",
+    ),
+    "negative_value": (
+        "the values are below zero, and only the level of a quota can go down",
+        "take an event back by a retraction (retracts), not by a negative value",
+    ),
+    "no_access": (
+        "the customer had no running subscription when it was used",
+        "nothing, if that is right; else land the actions that are missing (subscribe, payment)",
+    ),
+    "feature_not_in_plan": (
+        "the customer's plan does not have the feature",
+        "nothing, if he should not have it; else add the feature to the plan",
+    ),
+    "future": (
+        "the events lie more than five minutes after their arrival",
+        "nothing: they count when their time has come; if they never should have been, take them"
+        " back (retracts)",
+    ),
 }
-"""Reasons that depend on who the customer is and what he has: how to mend each."""
+"""Reasons that depend on who the customer is and what he has: what is wrong, how to mend it."""
 
 
 def row_texts(reasons: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -61,6 +84,16 @@ def row_texts(reasons: Iterable[str]) -> tuple[list[str], list[str]]:
     ['the value cannot be read exactly']
     """
     texts = [ROW_REASONS.get(reason) or _unreadable(reason) for reason in reasons]
+    return [what for what, _ in texts], [mend for _, mend in texts]
+
+
+def use_texts(reasons: Iterable[str]) -> tuple[list[str], list[str]]:
+    """What is wrong with usage of each reason, and its cure.
+
+    >>> use_texts(["no_access"])[0]
+    ['the customer had no running subscription when it was used']
+    """
+    texts = [USE_REASONS[reason] for reason in reasons]
     return [what for what, _ in texts], [mend for _, mend in texts]
 
 

@@ -24,6 +24,7 @@ from pipelines.mappings import text_literal
 from pipelines.memory_metering import UsageEvent, meter_events
 from pipelines.metering import MeteringSpec, connected
 from pipelines.paths import DataRoot, sql_text
+from pipelines.reasons import use_texts
 from pipelines.usage_frames import (
     PRICE,
     SET_ASIDE,
@@ -51,6 +52,12 @@ SOURCES: Mapping[str, Schema] = {
     "set_aside": SET_ASIDE,
 }
 """The datasets that snapshots are made of."""
+
+ROWS_SET_ASIDE: Schema = {
+    name: USAGE_SET_ASIDE[name]
+    for name in ("reason", "customer_id", "feature", "event_day", "events", "quantity")
+}
+"""Landed rows that could not be counted; what is wrong with each stands in `set_aside`."""
 
 STEPS = ("usage_parts", "rated_windows", "windowed_usage", "windowed_states", "usage_reasons")
 
@@ -81,8 +88,9 @@ class Snapshots:
     """Usage of the windows asked for, and what was received and is in none of them.
 
     usage:          as the billing core takes it; every window asked for has an entry.
-    set_aside:      usage that no window takes, by reason, customer, feature and day.
-    rows_set_aside: landed rows that could not be counted, in the same columns.
+    set_aside:      usage that no window takes, by reason, customer, feature and day, with
+                    what is wrong, how to mend it, and the files it came in (null in memory).
+    rows_set_aside: landed rows that could not be counted, by the same key.
     snapshots, tokens: as they are kept.
     """
 
@@ -156,8 +164,8 @@ def snapshots_of(
     tokens = _table(connection, "usage_snapshot_tokens", USAGE_SNAPSHOT_TOKENS)
     return Snapshots(
         usage=usage_values(requests, snapshots, tokens),
-        set_aside=_table(connection, "usage_set_aside", USAGE_SET_ASIDE),
-        rows_set_aside=_table(connection, "rows_set_aside", USAGE_SET_ASIDE),
+        set_aside=_set_aside(connection),
+        rows_set_aside=_table(connection, "rows_set_aside", ROWS_SET_ASIDE),
         snapshots=snapshots,
         tokens=tokens,
     )
@@ -178,7 +186,8 @@ class InMemoryUsage:
     def set_aside(self, requests: Sequence[WindowRequest], *, through: date) -> dict[str, int]:
         """How many events are not counted as known at a day, by reason, in order of reason."""
         taken = self.snapshots(requests, through=through)
-        events = pl.concat([taken.set_aside, taken.rows_set_aside])
+        counted = ("reason", "events")
+        events = pl.concat([taken.set_aside.select(counted), taken.rows_set_aside.select(counted)])
         counts = events.group_by("reason").agg(pl.col("events").sum()).sort("reason")
         return dict(counts.iter_rows())
 
@@ -192,7 +201,8 @@ def metered_in_memory(
 ) -> InMemoryUsage:
     """Events as usage, by the same SQL as files. Rules USE-1 to USE-3, USE-9."""
     connection = connected()
-    for name, table in meter_events(connection, events, spec).items():
+    no_files = {"usage_receipts": empty(USAGE_RECEIPTS)}
+    for name, table in (no_files | meter_events(connection, events, spec)).items():
         connection.execute(f"drop view if exists {name}")
         connection.register(name, table.to_arrow())
     return InMemoryUsage(connection, spec, tuple(customers))
@@ -336,6 +346,13 @@ def _register_files(connection: duckdb.DuckDBPyConnection, root: DataRoot) -> No
 
 def _table(connection: duckdb.DuckDBPyConnection, name: str, schema: Schema) -> pl.DataFrame:
     return conformed(connection.sql(sql_text(f"usage/{name}")).pl(), schema)
+
+
+def _set_aside(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    found = connection.sql(sql_text("usage/usage_set_aside")).pl()
+    whats, mends = use_texts(found["reason"])
+    texts = (pl.Series("what", whats, pl.String), pl.Series("mend", mends, pl.String))
+    return conformed(found.with_columns(*texts), USAGE_SET_ASIDE)
 
 
 def _naive(instant: datetime) -> datetime:

@@ -275,6 +275,10 @@ USAGE_SET_ASIDE: Schema = {
     "event_day": pl.Date,
     "events": pl.Int64,
     "quantity": QUANTITY,
+    "landing_day": pl.Date,
+    "path": pl.String,
+    "what": pl.String,
+    "mend": pl.String,
 }
 """What was received and not rated, as known at a landing day. Rules USE-1, USE-5, USE-11."""
 

@@ -9,18 +9,21 @@
 -- columns:
 --   kind: row, of a usage file; usage, of a customer, feature and day; action
 --   reason: why it is not taken; of actions the code of the problem
---   path: the landed file, of kinds row and action
---   row_number: row in the file, from 1; null where it is the whole file
+--   path: the landed file, under the data root; of kind usage the first of the files
+--     that it came in, and how many more there may be
+--   row_number: row in the file, from 1; null of kind usage, and where it is the whole
+--     file
+--   place: where in the file: the row and its field, or the day of the events
 --   source: source of the event, of kind row
 --   event_id: id of the event, of kind row
 --   customer_id: customer as it stands on the event
 --   feature: feature as it stands on the event
 --   model: AI model as it stands on the event
---   what: what is wrong, of kinds row and action
---   mend: how to mend it, of kinds row and action
+--   what: what is wrong
+--   mend: how to mend it
 --   events: number of events; null for actions
 --   quantity: sum of their values, of kind usage
---   landing_day: UTC date on which a run first saw the file; null for usage
+--   landing_day: UTC date on which a run first saw the file; of usage the first one
 --   event_day: UTC date of the events
 --   occurred_at: instant of the event, of kind row
 with
@@ -29,8 +32,9 @@ kept as (
     select
         'row' as kind,
         reason,
-        path,
+        'landing/usage/' || path as path,
         row_number,
+        coalesce('row ' || row_number, '(whole)') as place,
         source,
         event_id,
         customer_id,
@@ -47,10 +51,15 @@ kept as (
     select
         'usage' as kind,
         reason,
+        'landing/usage/' || path as path,
+        'events of ' || event_day as place,
         customer_id,
         feature,
+        what,
+        mend,
         events,
         quantity,
+        landing_day,
         event_day,
     from usage_set_aside
     union all by name
@@ -59,6 +68,7 @@ kept as (
         reason,
         path,
         row_number,
+        coalesce('row ' || row_number || ', ', '') || place as place,
         what,
         mend,
         landing_day,
@@ -70,6 +80,7 @@ select
     reason,
     path,
     row_number,
+    place,
     source,
     event_id,
     customer_id,

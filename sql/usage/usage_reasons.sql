@@ -10,6 +10,7 @@ with
 
 parts as (
     select
+        landing_day,
         counts_from,
         event_day,
         used_at,
@@ -75,6 +76,7 @@ select
     parts.customer_id,
     parts.feature,
     parts.event_day,
+    parts.landing_day,
     parts.events,
     case
         when parts.model is null then parts.value

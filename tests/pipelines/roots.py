@@ -137,7 +137,8 @@ def bills(drafted: Drafted) -> dict[str, list[str]]:
 def reasons(drafted: Drafted) -> dict[str, int]:
     """How many events are not billed, by reason."""
     snapshots = drafted.snapshots
-    found = pl.concat([snapshots.set_aside, snapshots.rows_set_aside])
+    parts = (snapshots.set_aside, snapshots.rows_set_aside)
+    found = pl.concat([part.select("reason", "events") for part in parts])
     counts = found.group_by("reason").agg(pl.col("events").sum()).sort("reason")
     return dict(counts.iter_rows())
 
