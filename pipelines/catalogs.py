@@ -6,6 +6,7 @@ order. What a version means for a customer is decided in the billing core.
 
 import hashlib
 import json
+import re
 import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class LoadedCatalogs:
 
 def load_catalogs(root: DataRoot) -> LoadedCatalogs:
     """The versions in the data root's catalog folder, in order, each checked. Rule CAT-1."""
-    paths = sorted(path for path in root.catalog.glob("*.y*ml") if path.suffix in SUFFIXES)
+    paths = catalog_files(root)
     read = [_version_of(path, str(path.relative_to(root.root))) for path in paths]
     versions = sorted(
         (item for item in read if isinstance(item, DatedCatalog)),
@@ -77,17 +78,23 @@ def load_catalogs(root: DataRoot) -> LoadedCatalogs:
     return LoadedCatalogs(tuple(versions), (*problems, *_changed(versions)))
 
 
+def catalog_files(root: DataRoot) -> list[Path]:
+    """The files that hold a version each, by name."""
+    return sorted(path for path in root.catalog.glob("*.y*ml") if path.suffix in SUFFIXES)
+
+
 def with_published(
     files: Sequence[DatedCatalog], actions: Iterable[PublishCatalog]
 ) -> LoadedCatalogs:
     """All versions in order: those of files, and those that the founder published.
 
-    takes:   files, in order; actions in the order taken. At one instant files come first.
+    takes:   files, in order; actions in the order taken, those of files left out. At one
+             instant files come first.
     returns: a patch is applied to the version before it in this order (RFC 7396); problems
              of the published ones alone.
     rule:    CAT-1.
     """
-    published = [action for action in actions if may_do(action)]
+    published = [it for it in actions if may_do(it) and not is_of_file(it)]
     sequence: list[DatedCatalog | PublishCatalog] = sorted(
         (*files, *published),
         key=lambda item: item.effective_at if isinstance(item, DatedCatalog) else item.at,
@@ -103,6 +110,11 @@ def with_published(
     seen = _changed(files)
     changed = (problem for problem in _changed(versions) if problem not in seen)
     return LoadedCatalogs(tuple(versions), (*problems, *changed))
+
+
+def is_of_file(action: PublishCatalog) -> bool:
+    """Whether a run wrote this action for a catalog file: its id is the file's sha256."""
+    return _SHA256.fullmatch(action.id) is not None
 
 
 def catalog_of_tree(tree: object, *, file: str, sha256: str) -> DatedCatalog | tuple[Problem, ...]:
@@ -136,6 +148,8 @@ def catalog_warnings(versions: Iterable[DatedCatalog]) -> tuple[Problem, ...]:
 
 SUFFIXES = (".yaml", ".yml")
 """How the name of a catalog file may end."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _version_of(path: Path, file: str) -> DatedCatalog | tuple[Problem, ...]:

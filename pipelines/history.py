@@ -6,7 +6,7 @@ aside and the customer's other business goes on.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -31,11 +31,18 @@ from pipelines.action_log import (
     LandedFile,
     SetAsideAction,
     read_actions,
+    register_actions,
 )
 from pipelines.billing import History
 from pipelines.books import Books
-from pipelines.catalogs import DatedCatalog, load_catalogs, with_published
+from pipelines.catalogs import DatedCatalog, is_of_file, load_catalogs, with_published
 from pipelines.paths import DataRoot
+from pipelines.publications import (
+    late_versions,
+    publish_files,
+    raise_if_changed,
+    replaced_texts,
+)
 from pipelines.usage_frames import KnownCustomer
 from pipelines.world import currencies, zones
 
@@ -63,6 +70,7 @@ class Known:
     outcomes:  of actions that concern no single customer.
     set_aside: actions that are not taken, with those that this version does not carry out.
     customers: under each id that may stand on events, with the landing day they are known from.
+    notes:     what should be known of catalog files: late ones, and texts that were replaced.
     """
 
     history: History
@@ -71,22 +79,27 @@ class Known:
     outcomes: tuple[Outcome, ...]
     set_aside: tuple[SetAsideAction, ...]
     customers: tuple[KnownCustomer, ...]
+    notes: tuple[Problem, ...] = ()
 
 
 def read_known(
     root: DataRoot, *, through: date, files: Iterable[LandedFile], books: Books
 ) -> Known:
-    """What is known of everybody when a day is billed.
+    """What is known of everybody when a day is billed; new catalog files are published.
 
-    takes:  files, the registered action files up to that landing day.
-    raises: CatalogIsWrong.
+    takes:  files, the registered action files up to that landing day. The writer's lock is
+            held.
+    raises: CatalogIsWrong, CatalogChanged.
     """
-    loaded = load_catalogs(root)
-    if loaded.problems:
-        raise CatalogIsWrong(loaded.problems)
+    versions = _versions(root, books)
+    if publish_files(root, versions, through=through):
+        files = register_actions(root, through=through, closed_through=books.newest_cutoff_on)
     log = read_actions(root, files)
+    late = late_versions(books, versions)
+    in_time = [it for it in versions if it.file not in {one.file for one in late}]
     general = [one for one in log.actions if _is_general(one.action)]
-    catalogs, outcomes, wrong = _published(loaded.versions, general)
+    catalogs, outcomes, wrong = _published(in_time, [it for it in general if not _is_file(it)])
+    of_files = _of_files([it for it in general if _is_file(it)], versions, in_time)
     by_customer: dict[str, list[Action]] = defaultdict(list)
     for one in log.actions:
         if one.action.customer is not None and not _is_general(one.action):
@@ -101,9 +114,10 @@ def read_known(
         history=history,
         catalogs=catalogs,
         log=log,
-        outcomes=outcomes,
+        outcomes=(*of_files, *outcomes),
         set_aside=(*log.set_aside, *wrong),
         customers=known_customers(log.actions),
+        notes=(*late, *replaced_texts(log.actions, versions)),
     )
 
 
@@ -138,6 +152,15 @@ def known_customers(actions: Iterable[LandedAction]) -> tuple[KnownCustomer, ...
     return tuple(known[name] for name in sorted(known))
 
 
+def _versions(root: DataRoot, books: Books) -> tuple[DatedCatalog, ...]:
+    """The versions of the catalog's files, all of them right, and none changed that was used."""
+    loaded = load_catalogs(root)
+    if loaded.problems:
+        raise CatalogIsWrong(loaded.problems)
+    raise_if_changed(root, books, loaded.versions)
+    return loaded.versions
+
+
 def _zone_names(catalogs: Iterable[DatedCatalog], actions: Iterable[Sequence[Action]]) -> set[str]:
     names = {it.catalog.policies.billing_time_zone for it in catalogs}
     given = (getattr(action, "time_zone", None) for some in actions for action in some)
@@ -154,6 +177,26 @@ def _booked(books: Books) -> dict[str, list[Invoice]]:
 def _is_general(action: Action) -> bool:
     """Whether an action goes into no customer's history: a decision is about an event."""
     return action.customer is None or isinstance(action, DecideConflict)
+
+
+def _is_file(one: LandedAction) -> bool:
+    return isinstance(one.action, PublishCatalog) and is_of_file(one.action)
+
+
+def _of_files(
+    published: Iterable[LandedAction],
+    versions: Sequence[DatedCatalog],
+    in_time: Sequence[DatedCatalog],
+) -> Iterator[Outcome]:
+    """What became of each catalog file that was published. Rule CAT-1."""
+    there, taken = {it.sha256 for it in versions}, {it.sha256 for it in in_time}
+    for one in published:
+        if one.action.id in taken:
+            yield _outcome(one.action)
+        elif one.action.id in there:
+            yield _outcome(one.action, ReasonCode.LATE_ACTION)
+        else:
+            yield _outcome(one.action, ReasonCode.CATALOG_CHANGED)
 
 
 def _published(
@@ -201,13 +244,22 @@ def _set_aside(one: LandedAction, problem: Problem) -> SetAsideAction:
     return SetAsideAction(one.file, one.row, one.landing_day, problem)
 
 
+_REFUSED = {
+    ReasonCode.WRONG_ACTOR: "only the founder may {do}",
+    ReasonCode.LATE_ACTION: "what was posted was posted without this version; date it later",
+    ReasonCode.CATALOG_CHANGED: "its file was edited or removed before a posted invoice used it; "
+    "what is in catalog/ now is taken",
+}
+"""Why an action that concerns nobody alone was not done."""
+
+
 def _outcome(action: Action, reason: ReasonCode | None = None) -> Outcome:
-    is_refused = reason is not None
+    done = f"{action.do} was applied"
     return Outcome(
         action_id=action.id,
         customer_id=None,
-        status=OutcomeStatus.REFUSED if is_refused else OutcomeStatus.APPLIED,
-        what=f"only the founder may {action.do}" if is_refused else f"{action.do} was applied",
+        status=OutcomeStatus.APPLIED if reason is None else OutcomeStatus.REFUSED,
+        what=done if reason is None else _REFUSED[reason].format(do=action.do),
         at=action.at,
         received_at=action.received_at,
         reason=reason,

@@ -26,6 +26,7 @@ from pipelines.books import (
 from pipelines.drafts import Drafts, read_drafts
 from pipelines.frames import in_order
 from pipelines.paths import DataRoot
+from pipelines.publications import raise_if_not_drafted
 from pipelines.writer import writer
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -141,13 +142,15 @@ def post(
     takes:  payment_days, of the customers who pay on terms, days after the issue date;
             states, of customers at their boundaries (those without a posted invoice are
             left out); inputs, None to take the hashes of what lies there now.
-    raises: DraftsHaveChanged, IssueDateGoesBack, NumberIsTaken, DamagedBooks, NoDrafts,
-            DamagedDrafts, WriterIsBusy, DiskIsFull. Nothing was posted then.
+    raises: DraftsHaveChanged, CatalogNotDrafted, IssueDateGoesBack, NumberIsTaken,
+            DamagedBooks, NoDrafts, DamagedDrafts, WriterIsBusy, DiskIsFull. Nothing was
+            posted then.
     """
     with writer(root):
         drafts, books = read_drafts(root), read_books(root)
         if drafts.summary.hash != draft_hash:
             raise DraftsHaveChanged(looked_at=draft_hash, now=drafts.summary.hash)
+        raise_if_not_drafted(root, drafts.outcomes)
         chosen, left_out = postable(drafts, books)
         if not chosen:
             return Posted(None, (), left_out)
@@ -238,8 +241,8 @@ def due_on(billing_day: date, issued_on: date, payment_days: int | None) -> date
 def _reason_to_wait(invoice: Invoice, through: date) -> str | None:
     if not invoice.is_postable:
         return f"the {invoice.type} invoice of {invoice.billing_day} waits for its payment"
-    if invoice.cutoff_on is not None and invoice.cutoff_on > through:
-        return f"usage up to {invoice.cutoff_on} has not landed yet"
+    if invoice.known_on > through:
+        return f"usage up to {invoice.known_on} has not landed yet"
     return None
 
 

@@ -79,6 +79,7 @@ def draft(
             faults=summary.faults,
             holds=summary.holds,
             totals=dict(summary.totals),
+            problems="\n".join(map(str, drafted.known.notes)),
             posted_days="\n".join(
                 f"{day}: {it['state']}"
                 for day, it in by_day.items()
