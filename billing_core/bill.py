@@ -177,11 +177,7 @@ def missing_windows(windows: Sequence[ClosedWindow], setting: Setting) -> list[C
 
 
 def _posted_by(invoices: Iterable[Invoice], day: date) -> list[Invoice]:
-    return [
-        invoice
-        for invoice in invoices
-        if invoice.is_postable and (invoice.cutoff_on or invoice.made_at.date()) <= day
-    ]
+    return [invoice for invoice in invoices if invoice.is_postable and invoice.known_on <= day]
 
 
 def _settled_by(folded: Folded, day: date) -> list[date]:

@@ -172,9 +172,12 @@ def _note_on(
     at: datetime,
     setting: Setting,
 ) -> tuple[CustomerState, Invoice]:
-    """A credit note on the unpaid invoice of the period: the corrected lines, negative. SUB-9."""
+    """A credit note on the unpaid invoice of the period: the corrected lines, negative. SUB-9.
+
+    It waits for what the final invoice beside it waits for.
+    """
     day = day_of(setting, state, at)
-    cause = Cause(InvoiceType.CREDIT_NOTE, subscription.id, at, day)
+    cause = Cause(InvoiceType.CREDIT_NOTE, subscription.id, at, day, known_on=setting.cutoff_on(at))
     cut = at_most(unused, opened.unpaid, state=state, cause=cause, setting=setting)
     lines = [
         replace(

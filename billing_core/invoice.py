@@ -125,6 +125,8 @@ class Invoice:
     id:          customer, type, cause and date; the same however often the run is repeated.
     billing_day: the date of the invoice in the customer's zone.
     made_at:     the instant of the boundary or action that made it.
+    known_on:    the last landing day that it knew of, actions and usage; what lands after it
+                 is late (ACT-1, USE-7).
     cutoff_on:   the last landing day that it was rated with (USE-8); None without usage.
     is_postable: false for a checkout not yet paid: a draft that cannot be posted.
     note:        a text that the law wants on the page (reverse charge), or None.
@@ -135,6 +137,7 @@ class Invoice:
     type: InvoiceType
     billing_day: date
     made_at: datetime
+    known_on: date
     currency: Currency
     plan: str
     plan_name: str

@@ -37,6 +37,7 @@ class Cause:
     name:   with type and day it makes the id: a subscription or an action.
     at:     the instant; day: the billing day in the customer's zone.
     id_day: the day in the id where it is not the billing day (a checkout's, PAY-0).
+    known_on: the landing day that it waits for, where it is no window's cutoff.
     """
 
     type: InvoiceType
@@ -47,6 +48,7 @@ class Cause:
     period: Period | None = None
     usage: tuple[UsedFeature, ...] = ()
     id_day: date | None = None
+    known_on: date | None = None
 
 
 def invoice_id_of(state: CustomerState, cause: Cause) -> str:
@@ -171,12 +173,14 @@ def _invoice(
     setting: Setting,
     note: str | None = None,
 ) -> Invoice:
+    cutoff = None if cause.window is None else setting.cutoff_on(cause.window.end_at)
     return Invoice(
         id=invoice_id_of(state, cause),
         customer_id=state.customer_id,
         type=cause.type,
         billing_day=cause.day,
         made_at=cause.at,
+        known_on=cause.known_on or cutoff or setting.known_at(cause.at),
         currency=subscription.terms.currency,
         plan=subscription.terms.plan,
         plan_name=subscription.terms.plan_name,
@@ -185,7 +189,7 @@ def _invoice(
         usage=cause.usage,
         window=cause.window,
         period=cause.period,
-        cutoff_on=None if cause.window is None else setting.cutoff_on(cause.window.end_at),
+        cutoff_on=cutoff,
     )
 
 

@@ -5,7 +5,7 @@ of it. Some are never late, some are folded again from their instant (the differ
 adjustment), and those that would move a posted boundary are refused.
 """
 
-from datetime import date, datetime
+from datetime import datetime
 
 from billing_core.actions import (
     Action,
@@ -27,7 +27,6 @@ from billing_core.actions import (
     WriteOff,
 )
 from billing_core.invoice import Invoice
-from billing_core.period import cutoff_day
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, Status
 from billing_core.step import Refused
@@ -71,7 +70,7 @@ def passed_over(action: Action, setting: Setting) -> Invoice | None:
     over = [
         invoice
         for invoice in setting.booked.values()
-        if invoice.made_at > action.at and _known_until(invoice, setting) < landed_on
+        if invoice.made_at > action.at and invoice.known_on < landed_on
     ]
     return max(over, key=lambda invoice: (invoice.made_at, invoice.id), default=None)
 
@@ -109,9 +108,3 @@ def _moves(action: Action, state: CustomerState, posted: Invoice) -> bool:
     is_now = subscription.status is Status.PAST_DUE or getattr(action, "when", None) == "now"
     ends = is_now or subscription.period.end <= posted.billing_day
     return isinstance(action, Cancel) and ends
-
-
-def _known_until(invoice: Invoice, setting: Setting) -> date:
-    if invoice.cutoff_on is not None:
-        return invoice.cutoff_on
-    return cutoff_day(invoice.made_at, setting.policies_at(invoice.made_at).grace_hours)

@@ -133,3 +133,7 @@ class Setting:
         """The last landing day that an invoice of a window is rated with. Rule USE-8."""
         own = cutoff_day(end_at, self.policies_at(end_at).grace_hours)
         return max(own, self.known_on) if self.takes_later_usage else own
+
+    def known_at(self, at: datetime) -> date:
+        """The last landing day that an invoice without a window knows of: it waits for none."""
+        return max(at.date(), self.known_on) if self.takes_later_usage else at.date()

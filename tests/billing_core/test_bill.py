@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -534,6 +535,56 @@ def test_late_actions(
     expected = f"2026-06-01 recurring: {'; '.join(lines)} = "
     assert not lines or invoices(told)[2].startswith(expected)
     assert bool(lines) == (len(told.invoices) == 3)
+
+
+def in_a_run(
+    actions: list[Any], through: str, booked: Sequence[Invoice] = (), **given: Any
+) -> Folded:
+    """A run's drafts: the history to the end of a day, with all that has landed by it."""
+    known = [action for action in actions if action.received_at.date() <= day(through)]
+    setting = setting_of(**{"known_on": day(through), "takes_later_usage": True, **given})
+    return folded(known, with_booked(setting, booked), through)
+
+
+def test_what_a_draft_knew_of_is_not_late_once_it_is_posted() -> None:
+    """All landed on May 5: the cancellation is older than the invoice, and made it possible."""
+    story = [
+        created(),
+        subscribed("2026-04-01", plan="free", id="s0"),
+        act("2026-04-10", "cancel", "2026-05-05", when="now", id="stop"),
+        subscribed("2026-04-12", received_at="2026-05-05"),
+    ]
+    first = in_a_run(story, "2026-05-05")
+    assert first.invoices[0].known_on == day("2026-05-05")
+    again = in_a_run(story, "2026-05-06", first.invoices)
+    assert invoices(again) == invoices(first)
+    assert outcomes(again)["stop"] == "applied"
+
+
+def test_what_a_posted_invoice_did_not_know_of_is_late_within_the_grace_too() -> None:
+    """Posted on the day that it was paid at noon; the next day something older arrives."""
+    story = [
+        created(),
+        subscribed("2026-04-01", id="s0"),
+        subscribed("2026-04-12 11:00"),
+        paid("2026-04-12 12:00", ("initial", "2026-04-12")),
+        subscribed("2026-04-11", plan="free", id="other", received_at="2026-04-13"),
+    ]
+    first = in_a_run(story, "2026-04-12", assumes_payment=False)
+    assert [invoice.known_on for invoice in first.invoices] == [day("2026-04-12")]
+    again = in_a_run(story, "2026-04-13", first.invoices, assumes_payment=False)
+    assert invoices(again) == invoices(first)
+    assert outcomes(again)["other"] == "refused late_action"
+
+
+def test_a_credit_note_waits_for_what_its_final_invoice_waits_for() -> None:
+    story = [created(), subscribed("2026-04-01"), paid("2026-04-01", ("initial", "2026-04-01"))]
+    story.append(act("2026-05-16 12:00", "cancel", when="now"))
+    told = in_a_run(story, "2026-05-16", assumes_payment=False)
+    assert [(invoice.type, invoice.known_on) for invoice in told.invoices[1:]] == [
+        ("recurring", day("2026-05-16")),
+        ("credit_note", day("2026-05-17")),
+    ]
 
 
 def test_a_refused_late_action_names_the_invoice_and_the_cure() -> None:

@@ -117,6 +117,7 @@ def invoices(draw: st.DrawFn) -> Invoice:
             ).map(tuple),
             window=st.none() | window,
             period=st.none() | periods(),
+            known_on=days,
             cutoff_on=st.none() | days,
             is_postable=st.booleans(),
             note=st.none() | texts,

@@ -199,6 +199,7 @@ def posted(
         type=kind,
         billing_day=date(2026, 5, 1),
         made_at=datetime(2026, 5, 1, tzinfo=UTC),
+        known_on=date(2026, 5, 1),
         currency=currency,
         plan="scale",
         plan_name="Scale",
