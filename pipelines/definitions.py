@@ -4,12 +4,13 @@ The assets are written once, under `pipelines/defs/`; here they get the days of 
 """
 
 import os
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from pipelines import defs as topics
+from pipelines.defs.freshness import freshness, freshness_checks, look_for_yesterday
 from pipelines.defs.partitions import days_of, months_of
 from pipelines.defs.resources import DataRootResource
 from pipelines.defs.schedules import daily_billing, every_day
@@ -17,8 +18,8 @@ from pipelines.paths import DataRoot
 
 
 def assets_of(root: DataRoot, *, through: date | None = None) -> list[dg.AssetsDefinition]:
-    """Every asset, with the days and months of a root up to today or `through`."""
-    last = through or datetime.now(UTC).date()
+    """Every asset, with the days and months of a root up to yesterday or `through`."""
+    last = through or datetime.now(UTC).date() - timedelta(days=1)
     days, months = days_of(root, last), months_of(root, last)
 
     def dated(spec: dg.AssetSpec) -> dg.AssetSpec:
@@ -35,7 +36,7 @@ def assets_of(root: DataRoot, *, through: date | None = None) -> list[dg.AssetsD
 
 
 def checks() -> list[dg.AssetChecksDefinition]:
-    """The checks that can be made by themselves; others are made by their assets."""
+    """The checks that guard publication by themselves; others are made by their assets."""
     return list(dg.load_asset_checks_from_package_module(topics))
 
 
@@ -48,9 +49,9 @@ def definitions_of(root: DataRoot) -> dg.Definitions:
     """What Dagster's pages and daemon work with."""
     return dg.Definitions(
         assets=assets_of(root),
-        asset_checks=checks(),
-        jobs=[daily_billing],
-        schedules=[every_day],
+        asset_checks=[*checks(), *freshness_checks()],
+        jobs=[daily_billing, freshness],
+        schedules=[every_day, look_for_yesterday],
         resources=resources_of(root),
         executor=dg.in_process_executor,
     )

@@ -155,7 +155,12 @@ def _materialized(event: "dg.DagsterEvent") -> "dg.AssetMaterialization":
 
 
 def _facts(made: "dg.AssetMaterialization") -> dict[str, object]:
-    return {name: getattr(value, "value", value) for name, value in made.metadata.items()}
+    """What an asset says of itself, without its plot, which is for Dagster's pages."""
+    return {
+        name: getattr(value, "value", value)
+        for name, value in made.metadata.items()
+        if name != "plot"
+    }
 
 
 def _failed_checks(instance: "dg.DagsterInstance") -> list[FailedCheck]:

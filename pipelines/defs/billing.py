@@ -1,8 +1,9 @@
 """What everybody owes: usage by window, drafts, and the books that posting adds to."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import dagster as dg
 import polars as pl
@@ -12,6 +13,7 @@ from pipelines import steps
 from pipelines.defs.checks import check_result
 from pipelines.defs.metadata import facts, observe_days
 from pipelines.defs.partitions import SINGLE_RUN, WRITER, days, days_asked, last_day
+from pipelines.defs.plots import Series, plot
 from pipelines.defs.resources import DataRootResource
 from pipelines.drafts import draft_table, totals_of
 from pipelines.issuing import post_reviewed
@@ -85,9 +87,29 @@ def draft(
                 for day, it in by_day.items()
                 if day in days_asked(context) and it["posted"]
             ),
+            plot=money_by_day(invoices["invoice_id"], drafted.rated.invoices),
             preview=invoices.filter(pl.col("billing_day").is_in(days_asked(context))).select(SHOWN),
         ),
     )
+
+
+def money_by_day(drafts: Iterable[str], made: Iterable[Invoice]) -> dg.MarkdownMetadataValue:
+    """Invoice totals by billing day, a drawing for each currency.
+
+    takes: drafts, ids of invoices that are not posted; made, all invoices, those included.
+    """
+    is_draft = set(drafts)
+    days: dict[str, dict[str, dict[date, Decimal]]] = {}
+    for invoice in made:
+        drawing = days.setdefault(invoice.currency.code, {"posted": {}, "draft": {}})
+        values = drawing["draft" if invoice.id in is_draft else "posted"]
+        values[invoice.billing_day] = values.get(invoice.billing_day, Decimal(0)) + (
+            invoice.total.major
+        )
+    drawings: dict[str, Series] = {
+        f"money by day in {code}": drawing for code, drawing in sorted(days.items())
+    }
+    return plot(drawings or {"money by day": {}})
 
 
 def _by_day(drafts: pl.DataFrame, made: Sequence[Invoice]) -> dict[date, dict[str, object]]:
@@ -123,6 +145,7 @@ def books(config: Posting, data_root: DataRootResource) -> dg.MaterializeResult[
             last_number=posted.invoices[-1].number if posted.invoices else "",
             faults=len(posted.left_out),
             totals=totals_of(it.invoice for it in posted.invoices),
+            plot=money_by_day((), (it.invoice for it in posted.invoices)),
             left_out="\n".join(f"{who}: {why}" for who, why in posted.left_out.items()),
         )
     )

@@ -1,6 +1,7 @@
 """What came in: files registered with their landing day, and the usage that each day adds."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import dagster as dg
 import polars as pl
@@ -8,6 +9,7 @@ import polars as pl
 from pipelines import steps
 from pipelines.defs.metadata import facts, observe_days
 from pipelines.defs.partitions import SINGLE_RUN, WRITER, days, days_asked, last_day
+from pipelines.defs.plots import plot
 from pipelines.defs.resources import DataRootResource
 
 COUNTS = ("rows", "filtered", "counted", "duplicates", "conflicts", "set_aside", "retracted")
@@ -81,6 +83,17 @@ def usage_daily(
             **sums,
             days_metered=len(metered.days),
             problems="\n".join(map(str, metered.problems)),
+            plot=_events_by_day(by_day),
             preview=asked,
         )
     )
+
+
+def _events_by_day(by_day: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    """What was counted and what was not of each landing day's rows."""
+    landed = by_day.select("landing_day", "counted", "duplicates", "set_aside").rows()
+    series = {
+        name: {row[0]: Decimal(row[place]) for row in landed}
+        for place, name in enumerate(("counted", "duplicates", "set aside"), start=1)
+    }
+    return plot({"events by landing day": series})

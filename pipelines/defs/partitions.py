@@ -39,13 +39,13 @@ def first_day(root: DataRoot) -> date:
 
 
 def days_of(root: DataRoot, through: date) -> dg.DailyPartitionsDefinition:
-    """Each day from the first that landed up to today, or to `through` if that is later.
+    """Each day from the first that landed up to yesterday, or to `through` if that is later.
 
     takes: `through` may lie before the first day that landed; the days then begin there.
     """
     start = min(first_day(root), through)
     ahead = (through - datetime.now(UTC).date()).days
-    return dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_offset=1 + max(ahead, 0))
+    return dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_offset=max(1 + ahead, 0))
 
 
 def months_of(root: DataRoot, through: date) -> dg.MonthlyPartitionsDefinition:

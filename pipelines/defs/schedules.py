@@ -4,11 +4,13 @@ from datetime import UTC, timedelta
 
 import dagster as dg
 
+from pipelines.defs.freshness import freshness_checks
 from pipelines.runs import DOCUMENTS, DRAFTED
 
 daily_billing = dg.define_asset_job(
     "daily_billing",
-    selection=dg.AssetSelection.assets(*DRAFTED, *DOCUMENTS, "warehouse"),
+    selection=dg.AssetSelection.assets(*DRAFTED, *DOCUMENTS, "warehouse")
+    - dg.AssetSelection.checks(*freshness_checks()),
     description="Register and meter what landed, draft what is due, publish. Never posts.",
 )
 

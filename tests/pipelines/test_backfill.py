@@ -79,7 +79,9 @@ def test_a_backfill_of_31_days_gives_the_files_of_the_command_line(
     runs.run(root, LAST)
     assert {run["status"] for run in made} == {"SUCCESS"}
     assert spans(made) == {(FIRST.isoformat(), LAST.isoformat())}, "all days in one run"
-    checks = [it for node in nodes for it in node["assetChecksOrError"].get("checks", ())]
+    found = [it for node in nodes for it in node["assetChecksOrError"].get("checks", ())]
+    # January is what was asked for, so that yesterday is rightly said to be missing
+    checks = [it for it in found if it["name"] != "freshness_check"]
     assert checks
     assert {it["executionForLatestMaterialization"]["status"] for it in checks} == {"SUCCEEDED"}
     assert hashes(root) == hashes(by_backfill)

@@ -1,11 +1,14 @@
 """Dagster's definitions: what is loaded, which days there are, what a run says of itself."""
 
+import base64
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from xml.etree import ElementTree
 
 import dagster as dg
 import polars as pl
@@ -13,14 +16,15 @@ import pytest
 
 from pipelines import new_root, runs
 from pipelines.datasets import sha256_of
-from pipelines.definitions import assets_of, defs, resources_of
+from pipelines.definitions import assets_of, definitions_of, defs, resources_of
 from pipelines.defs.partitions import DEFAULT_START, days_of, first_day, months_of
 from pipelines.defs.schedules import every_day
-from pipelines.drafts import read_summary
+from pipelines.drafts import read_drafts, read_summary
 from pipelines.generate import generate
 from pipelines.paths import PACKAGE_ROOT, DataRoot
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 2, 4)
+FRESHNESS = "freshness_check"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -69,9 +73,13 @@ def test_the_definitions_load_and_hold_what_a_run_needs() -> None:
         "invoice_pdfs", "outbox", "warehouse", "revenue_report",
     }  # fmt: skip
     upstream = {key.to_user_string() for key in graph.get(dg.AssetKey("warehouse")).parent_keys}
-    guarded = {check.asset_key.to_user_string() for check in graph.asset_check_keys}
+    guards = [it for it in graph.asset_check_keys if it.name != FRESHNESS]
+    guarded = {check.asset_key.to_user_string() for check in guards}
     assert guarded <= upstream, "a check stops what is directly after its asset"
-    assert all(graph.get(check).blocking for check in graph.asset_check_keys)
+    assert all(graph.get(check).blocking for check in guards)
+    fresh = [it for it in graph.asset_check_keys if it.name == FRESHNESS]
+    assert {it.asset_key.to_user_string() for it in fresh} == set(runs.DRAFTED)
+    assert not any(graph.get(check).blocking for check in fresh)
 
 
 @pytest.mark.slow
@@ -164,6 +172,69 @@ def test_a_control_sheet_has_counts_totals_and_a_preview(root: DataRoot) -> None
     assert "USD" in str(drafts["totals"])
     assert str(drafts["preview"]).startswith("| billing_day | customer_id |")
     assert facts["usage_daily"]["rows_in"] == facts["landing_files"]["rows_in"]
+
+
+def drawings(text: str) -> list[ElementTree.Element]:
+    """The images of a plot, as Dagster's page finds them in the markdown."""
+    found = re.findall(r"!\[[^]]*\]\(data:image/svg\+xml;base64,([^)]*)\)", text)
+    return [ElementTree.fromstring(base64.b64decode(it)) for it in found]
+
+
+def bars(drawing: ElementTree.Element) -> int:
+    rectangles = drawing.findall("{http://www.w3.org/2000/svg}rect")
+    return sum(it.get("height") != "0.00" for it in rectangles)
+
+
+def test_a_control_sheet_has_a_plot_by_day(root: DataRoot, tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        dg.materialize(
+            assets_of(root, through=LAST),
+            selection=dg.AssetSelection.assets(*runs.DRAFTED),
+            partition_key=LAST.isoformat(),
+            resources=resources_of(root),
+            instance=instance,
+            run_config=QUIET,
+        )
+        shown = {
+            asset: instance.get_latest_materialization_event(dg.AssetKey(asset))
+            for asset in ("usage_daily", "drafts")
+        }
+    plots = {name: it.asset_materialization.metadata["plot"] for name, it in shown.items()}
+    assert all(isinstance(it, dg.MarkdownMetadataValue) for it in plots.values())
+    days = {it.billing_day for it in read_drafts(root).invoices}
+    (money,) = drawings(str(plots["drafts"].value))
+    assert money.findtext("{http://www.w3.org/2000/svg}title") == "money by day in USD"
+    assert bars(money) == len(days)
+    (usage,) = drawings(str(plots["usage_daily"].value))
+    assert bars(usage) > len(days)
+
+
+def test_a_plot_is_for_the_page_and_not_for_the_command_line(root: DataRoot) -> None:
+    assert "plot" not in runs.run(root, LAST)["drafts"]
+
+
+def test_a_partition_that_is_not_there_in_time_is_told(root: DataRoot, tmp_path: Path) -> None:
+    yesterday = (datetime.now(UTC) - timedelta(hours=13, minutes=30)).date() - timedelta(days=1)
+    found = []
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        for materialized in ([], ["landing_files"]):
+            for asset in materialized:
+                instance.report_runless_asset_event(
+                    dg.AssetMaterialization(asset, partition=yesterday.isoformat())
+                )
+            job = definitions_of(root).resolve_job_def("freshness")
+            result = job.execute_in_process(instance=instance, run_config=QUIET)
+            found.append(
+                {
+                    it.asset_key.to_user_string(): it.passed
+                    for it in result.get_asset_check_evaluations()
+                }
+            )
+    assert result.success, "a late day warns and stops nothing"
+    assert found == [
+        dict.fromkeys(runs.DRAFTED, False),
+        dict.fromkeys(runs.DRAFTED, False) | {"landing_files": True},
+    ]
 
 
 def test_a_failed_check_stops_publication(root: DataRoot) -> None:
