@@ -7,12 +7,14 @@ from rich.table import Table
 
 from pipelines.console import grouped, table
 from pipelines.paths import DataRoot
+from pipelines.reasons import HOLD_REASONS
 
 if TYPE_CHECKING:
     from pipelines.catalogs import Validation
     from pipelines.check import CheckedAll
     from pipelines.demo import Demo
     from pipelines.drafts import DraftSummary
+    from pipelines.findings import Findings
     from pipelines.generate import Generated
     from pipelines.new_root import Begun
     from pipelines.status import Status
@@ -22,6 +24,9 @@ Facts = Mapping[str, Mapping[str, object]]
 
 MOST_CHANGES = 20
 """How many changed lines `status` lists if not asked for all."""
+
+MOST_LISTED = 20
+"""How many of each kind of finding are listed; programs get all."""
 
 
 def begun(made: "Begun") -> Shown:
@@ -65,7 +70,8 @@ def run(facts: Facts, now: "Status") -> Shown:
     """What each asset did, and the drafts that came of it."""
     if now.drafts is None:
         return steps(facts)
-    return [*steps(facts), *drafts(now.drafts), *_changes(now, is_full=False)]
+    changes = _changes(now, is_full=False)
+    return [*steps(facts), *drafts(now.drafts), *changes, *findings(now.findings)]
 
 
 def steps(facts: Facts) -> Shown:
@@ -133,10 +139,74 @@ def status(now: "Status", *, is_full: bool) -> Shown:
         ("outbox", f"{now.letters:,} documents"),
         ("published", _published(now)),
     ]
-    shown = [table(str(now.root), ["", "now"], rows)]
+    stand = table(str(now.root), ["", "now"], rows)
     if now.drafts is None:
-        return [*shown, "No run has made drafts yet: fairbill run --through DATE"]
-    return [*shown, *drafts(now.drafts), *_changes(now, is_full=is_full)]
+        return [stand, "No run has made drafts yet: fairbill run --through DATE"]
+    changes = _changes(now, is_full=is_full)
+    return [stand, *drafts(now.drafts), *changes, *findings(now.findings)]
+
+
+def findings(found: "Findings") -> Shown:
+    """What to look at after a run: one table of a kind, none where there is nothing."""
+    return [
+        *_faults(found),
+        *_holds(found),
+        *_set_aside(found),
+        *_refused(found),
+        *_checkouts(found),
+    ]
+
+
+def _faults(found: "Findings") -> Shown:
+    rows = [(it.customer_id, it.code, f"{it.what}\nmend: {it.mend}") for it in found.faults]
+    return _listed("Customers that cannot be billed", ["customer", "code", "why"], rows)
+
+
+def _holds(found: "Findings") -> Shown:
+    rows = [(it.customer_id, it.reason, HOLD_REASONS[it.reason]) for it in found.holds]
+    return _listed(
+        "Customers whose invoices are on hold", ["customer", "reason", "how to release them"], rows
+    )
+
+
+def _set_aside(found: "Findings") -> Shown:
+    rows = [
+        (it.reason, grouped(it.count), f"{it.what}\nmend: {it.mend}\nfirst: {it.place}")
+        for it in found.set_aside
+    ]
+    return _listed("Reasons for which something is set aside", ["reason", ">count", "why"], rows)
+
+
+def _refused(found: "Findings") -> Shown:
+    rows = [
+        (it.at.date(), it.customer_id, it.action_id, f"{it.reason}: {it.what}")
+        for it in found.refused
+    ]
+    return _listed("Actions refused", ["on", "customer", "action", "why"], rows)
+
+
+def _checkouts(found: "Findings") -> Shown:
+    rows = [
+        (
+            it.customer_id,
+            f"{it.plan} from {it.began_on}",
+            "" if it.total is None else f"{it.total:,.2f} {it.currency}",
+            f"expired on {it.expires_at.date()}: subscribe again"
+            if it.has_expired
+            else f"land its payment by {it.expires_at.date()}",
+        )
+        for it in found.checkouts
+    ]
+    return _listed("Checkouts without payment", ["customer", "plan", ">total", "state"], rows)
+
+
+def _listed(what: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Shown:
+    """The first rows under their number; nothing where there are none."""
+    if not rows:
+        return []
+    more = len(rows) - MOST_LISTED
+    shown = table(f"{what}: {len(rows):,}", columns, rows[:MOST_LISTED])
+    return [shown, *([f"and {more:,} more: fairbill status --json"] if more > 0 else [])]
 
 
 def check_value(checked: "CheckedAll") -> dict[str, object]:

@@ -77,6 +77,14 @@ USE_REASONS: dict[str, tuple[str, str]] = {
 """Reasons that depend on who the customer is and what he has: what is wrong, how to mend it."""
 
 
+HOLD_REASONS: dict[str, str] = {
+    "conflict": "one event id has two contents: land decide_conflict, which says what to keep",
+    "engine_change": "this version bills otherwise than what is booked: land release_hold",
+    "missing_usage": "put back the landed file that is missing or has changed, and run again",
+}
+"""Why a customer's invoices wait, and what lets them go. Rule USE-2."""
+
+
 def row_texts(reasons: Iterable[str]) -> tuple[list[str], list[str]]:
     """What is wrong with each row, and its cure, for the reasons of many rows.
 

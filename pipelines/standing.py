@@ -12,7 +12,7 @@ import polars as pl
 from billing_core.money import Money
 from billing_core.state import CustomerState
 from pipelines.datasets import PartitionFile, write_partition
-from pipelines.frames import QUANTITY, Schema, readable, table
+from pipelines.frames import INSTANT, QUANTITY, Schema, readable, table
 from pipelines.paths import DataRoot
 
 CUSTOMERS: Schema = {
@@ -43,6 +43,8 @@ SUBSCRIPTIONS: Schema = {
     "window_start": pl.Date,
     "window_end": pl.Date,
     "cancel_on": pl.Date,
+    "expires_at": INSTANT,
+    "checkout_total": QUANTITY,
 }
 """One row a customer's present or last subscription, by (customer_id, subscription_id)."""
 
@@ -114,6 +116,8 @@ def _subscriptions(state: CustomerState) -> Iterator[tuple[Any, ...]]:
             window and window.start,
             window and window.end,
             it.cancel_on,
+            it.expires_at,
+            it.checkout and it.checkout.total.major,
         )
 
 

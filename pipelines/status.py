@@ -21,6 +21,7 @@ from pipelines.drafts import (
     read_summary,
     totals_of,
 )
+from pipelines.findings import NOTHING, Findings, findings_of
 from pipelines.landing import read_register
 from pipelines.outbox import read_letters
 from pipelines.paths import DataRoot
@@ -66,6 +67,7 @@ class Status:
     to_post:    how many of them are not in the books yet.
     changes:    lines that differ from the drafts before, as `diff_drafts` gives them, but
                 for those that are posted by now.
+    findings:   what the last run left for a person to look at.
     is_current: whether the published warehouse has the drafts and postings of now.
     """
 
@@ -75,6 +77,7 @@ class Status:
     drafts: DraftSummary | None
     to_post: int
     changes: pl.DataFrame
+    findings: Findings
     posted: PostedSoFar
     letters: int
     published: Publication | None
@@ -91,6 +94,7 @@ def status_of(root: DataRoot) -> Status:
         drafts=drafts,
         to_post=0 if drafts is None else _to_post(root, drafts, books),
         changes=pl.DataFrame() if drafts is None else _changes(root, books),
+        findings=NOTHING if drafts is None else findings_of(root, drafts, books),
         posted=_posted(books),
         letters=len(read_letters(root)),
         published=publication,

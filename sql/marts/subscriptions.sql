@@ -1,9 +1,10 @@
 -- what:    the present or last subscription of each customer
 -- grain:   one row per (customer_id, subscription_id)
--- units:   plan_price in major units of the currency for one interval
+-- units:   plan_price and checkout_total in major units of the currency, plan_price for one
+--          interval; expires_at in UTC
 -- from:    subscriptions
 -- read by: analysts, the revenue report
--- rules:   SUB-1, INV-1
+-- rules:   SUB-1, SUB-8, INV-1
 -- columns:
 --   customer_id: who pays
 --   subscription_id: the subscription
@@ -21,6 +22,8 @@
 --   window_start: first day of the running month of usage
 --   window_end: the day after its last one
 --   cancel_on: the day on which a cancellation takes effect
+--   expires_at: until when a checkout can be paid, or could; null once it was paid
+--   checkout_total: what has to be paid for the subscription to begin; null if nothing
 select
     customer_id,
     subscription_id,
@@ -38,5 +41,7 @@ select
     window_start,
     window_end,
     cancel_on,
+    expires_at at time zone 'UTC' as expires_at,
+    checkout_total,
 from subscriptions
 order by customer_id, subscription_id

@@ -1,7 +1,7 @@
 """Where customers stand, as tables that analysts read."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -65,3 +65,19 @@ def test_without_customers_the_columns_are_there(root: DataRoot) -> None:
     standing.write_standing(root, [])
     for name, schema in standing.STANDING.items():
         assert dict(pl.read_parquet_schema(current_files(root, name)["all"])) == schema
+
+
+def test_a_checkout_says_until_when_and_how_much(root: DataRoot) -> None:
+    waiting = state("a").subscription
+    assert waiting is not None
+    expires_at = datetime(2026, 4, 8, tzinfo=UTC)
+    checkout = replace(
+        waiting,
+        status=Status.PENDING_PAYMENT,
+        checkout=samples.initial("a"),
+        expires_at=expires_at,
+    )
+    standing.write_standing(root, [replace(state("a"), subscription=checkout), state("b")])
+    first, second = read(root, "subscriptions")
+    assert (first["expires_at"], first["checkout_total"]) == (expires_at, Decimal("119.79"))
+    assert (second["expires_at"], second["checkout_total"]) == (None, None)
