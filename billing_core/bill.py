@@ -13,7 +13,7 @@ from billing_core.errors import BillingError, Fault, fault_of
 from billing_core.fold import Folded, fold
 from billing_core.invoice import Invoice
 from billing_core.lateness import effective_at
-from billing_core.setting import Setting
+from billing_core.setting import NEVER, Setting
 from billing_core.state import WITH_ACCESS, CustomerState
 from billing_core.step import ClosedWindow
 from billing_core.terms import Terms
@@ -121,20 +121,22 @@ def bill_posted_at_cutoff(
     """The customer's history as if each invoice had been posted at its own cutoff.
 
     takes: late_days, the landing days on which usage came in late; those of late actions
-           are found here. Before each of them, what had its cutoff by then is posted.
+           are found here. Before each of them, what had its cutoff by then is posted; on it,
+           what it makes of windows that nothing was owed for.
     rule:  USE-7, USE-8, ACT-3.
     """
     windows: list[ClosedWindow] = []
     for day in sorted({*late_days, *late_action_days(actions)}):
-        before = day - timedelta(days=1)
-        known = [action for action in actions if action.received_at.date() < day]
-        partial = bill(customer_id, known, replace(setting, known_on=before), until=until)
-        if partial.folded is None:
-            return partial
-        setting = with_booked(setting, _posted_by(partial.folded.invoices, before))
-        through = max((setting.booked_through, *_settled_by(partial.folded, before)))
-        setting = replace(setting, booked_through=through)
-        windows.extend(partial.windows)
+        for known_on in (day - timedelta(days=1), day):
+            setting = replace(setting, known_on=known_on)
+            if known_on == day:
+                setting = replace(setting, late_through=day)
+            known = [action for action in actions if action.received_at.date() <= known_on]
+            partial = bill(customer_id, known, setting, until=until)
+            if partial.folded is None:
+                return partial
+            setting = with_booked(setting, _posted_by(partial.folded.invoices, known_on))
+            windows.extend(partial.windows)
     whole = bill(customer_id, actions, setting, until=until)
     return replace(whole, windows=(*windows, *whole.windows))
 
@@ -155,8 +157,8 @@ def late_action_days(actions: Sequence[Action]) -> tuple[date, ...]:
 def with_booked(setting: Setting, booked: Iterable[Invoice]) -> Setting:
     """The setting of one customer, with his posted invoices."""
     by_id = {invoice.id: invoice for invoice in booked}
-    through = max((invoice.billing_day for invoice in by_id.values()), default=date.min)
-    return replace(setting, booked=by_id, booked_through=through)
+    through_at = max((invoice.made_at for invoice in by_id.values()), default=NEVER)
+    return replace(setting, booked=by_id, booked_through_at=through_at)
 
 
 def open_window(state: CustomerState, setting: Setting) -> OpenWindow | None:
@@ -178,18 +180,3 @@ def missing_windows(windows: Sequence[ClosedWindow], setting: Setting) -> list[C
 
 def _posted_by(invoices: Iterable[Invoice], day: date) -> list[Invoice]:
     return [invoice for invoice in invoices if invoice.is_postable and invoice.known_on <= day]
-
-
-def _settled_by(folded: Folded, day: date) -> list[date]:
-    """The ends of windows that were settled by a day, and that another window follows.
-
-    A month that makes no invoice is settled as well: what comes later is late.
-    """
-    running = None if folded.state.subscription is None else folded.state.subscription.window
-    starts = {closed.key.start_at for closed in folded.windows}
-    starts |= set() if running is None else {running.start_at}
-    return [
-        closed.window.end
-        for closed in folded.windows
-        if closed.key.cutoff_on <= day and closed.key.end_at in starts
-    ]

@@ -4,6 +4,7 @@ A cancellation at period end only marks the day; the boundary does the rest. A c
 now closes the window, charges what is pending and gives back unused days (SUB-9).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
@@ -22,16 +23,19 @@ from billing_core.issuing import (
     Cause,
     at_most,
     day_of,
+    differences,
     is_booked,
-    issue,
     issue_credit_note,
+    unpaid_with_due,
+    with_due,
 )
 from billing_core.money import Money
 from billing_core.period import Period
 from billing_core.rating import RatedWindow
-from billing_core.records import record_named, without_record
+from billing_core.records import record_named
 from billing_core.seats import seat_months, seat_price
 from billing_core.setting import Setting
+from billing_core.settling import settle
 from billing_core.state import ENDED, CustomerState, InvoiceRecord, Status, Subscription
 from billing_core.step import Scheduled, Step, refused
 
@@ -46,7 +50,7 @@ def cancel(state: CustomerState, action: Cancel, at: datetime, setting: Setting)
         return Step(replace(state, subscription=ended))
     is_now = action.when == "now" or subscription.terms.is_free
     if subscription.status is Status.PAST_DUE or is_now:
-        return _cancel_now(state, subscription, at, setting)
+        return _cancel_now(state, subscription, action, at, setting)
     on = paid_period(subscription).end
     cancelling = replace(subscription, cancel_on=on)
     return Step(replace(state, subscription=cancelling), Scheduled(on))
@@ -119,9 +123,12 @@ def _credit(
 
 
 def _cancel_now(
-    state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
+    state: CustomerState, subscription: Subscription, action: Cancel, at: datetime, setting: Setting
 ) -> Step:
-    """Access ends at the instant; what is pending is charged, what is unused credited."""
+    """Access ends at the instant; what is pending is charged, what is unused credited.
+
+    The credit note is the cancellation's own, so no other note has its id (PAY-0).
+    """
     settled = _closed_now(state, subscription, at, setting)
     ended = replace(subscription, status=Status.CANCELED, window=None, cancel_on=None)
     if subscription.terms.is_free:
@@ -129,12 +136,12 @@ def _cancel_now(
     day = day_of(setting, state, at)
     charges = [*settled.rated.lines, *pending_true_ups(subscription, setting, at)]
     unused = unused_credits(subscription, Period(day, paid_period(subscription).end), setting, at)
-    made: tuple[Invoice, ...] = ()
-    closed = settled.closed
     opened = record_named(state, subscription.invoice_id)
-    if opened is not None and opened.unpaid.minor > 0 and unused:
-        state, note = _note_on(state, subscription, opened, unused, at, setting)
-        made, unused = (note,), ()
+    note = Cause(InvoiceType.CREDIT_NOTE, action.id, at, day, known_on=setting.cutoff_on(at))
+    notes: tuple[Invoice, ...] = ()
+    if opened is not None and (opened.unpaid.minor > 0 or is_booked(state, note, setting)):
+        state, notes = _note_on(opened, state, subscription, note, unused, setting=setting)
+        unused = ()
     cause = Cause(
         InvoiceType.FINAL,
         subscription.id,
@@ -143,13 +150,10 @@ def _cancel_now(
         settled.closed.window,
         usage=settled.rated.usage,
     )
-    if charges or unused or state.adjustments or is_booked(state, cause, setting):
-        state, final = issue(state, subscription, cause, [*charges, *unused], setting)
-        if final.lines:
-            made, closed = (*made, final), replace(closed, invoice_id=final.id)
-        else:
-            state = without_record(state, final)
-    return Step(replace(state, subscription=ended), invoices=made, windows=(closed,))
+    state, made = settle(state, subscription, cause, [*charges, *unused], setting)
+    closed = replace(settled.closed, invoice_id=made[0].id if made else None)
+    state = replace(state, subscription=ended)
+    return Step(state, invoices=(*notes, *made), windows=(closed,))
 
 
 def _closed_now(
@@ -165,27 +169,42 @@ def _closed_now(
 
 
 def _note_on(
+    opened: InvoiceRecord,
     state: CustomerState,
     subscription: Subscription,
-    opened: InvoiceRecord,
-    unused: tuple[InvoiceLine, ...],
-    at: datetime,
+    cause: Cause,
+    unused: Sequence[InvoiceLine],
+    *,
     setting: Setting,
-) -> tuple[CustomerState, Invoice]:
-    """A credit note on the unpaid invoice of the period: the corrected lines, negative. SUB-9.
+) -> tuple[CustomerState, tuple[Invoice, ...]]:
+    """A credit note on the unpaid invoice of the period: the corrected lines, negative.
 
-    It waits for what the final invoice beside it waits for.
+    It is at most what is unpaid; with what is still due on that invoice, or where the note is
+    posted, its lines may come to another amount: the difference is due. It waits for what the
+    final invoice beside it waits for.
+    rule: SUB-9, ACT-3.
     """
-    day = day_of(setting, state, at)
-    cause = Cause(InvoiceType.CREDIT_NOTE, subscription.id, at, day, known_on=setting.cutoff_on(at))
-    cut = at_most(unused, opened.unpaid, state=state, cause=cause, setting=setting)
-    lines = [
+    whole = unpaid_with_due(opened, state, cause, setting)
+    least = whole if whole.minor < opened.unpaid.minor else opened.unpaid
+    wanted, shown = (
+        _corrected(at_most(unused, most, state=state, cause=cause, setting=setting), opened)
+        for most in (whole, least)
+    )
+    notes: tuple[Invoice, ...] = ()
+    if shown or is_booked(state, cause, setting):
+        state, made = issue_credit_note(state, subscription, cause, shown, setting)
+        notes, shown = (made,), made.lines
+    return with_due(state, differences(shown, wanted, name=opened.id, day=cause.day)), notes
+
+
+def _corrected(lines: Sequence[InvoiceLine], opened: InvoiceRecord) -> tuple[InvoiceLine, ...]:
+    """Credit lines as lines of the invoice that they correct. Rule INV-13."""
+    return tuple(
         replace(
             line,
             type=LineType.PLAN_BASE if line.code is None else LineType.FEATURE_SEATS,
             corrects=opened.id,
             rule="SUB-9",
         )
-        for line in cut
-    ]
-    return issue_credit_note(state, subscription, cause, lines, setting)
+        for line in lines
+    )

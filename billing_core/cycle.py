@@ -10,24 +10,15 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from billing_core.errors import BillingError
-from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, UsedFeature
-from billing_core.issuing import (
-    Cause,
-    adjustment_lines,
-    invoice_id_of,
-    is_booked,
-    issue,
-    issue_credit_note,
-    late,
-    net,
-)
-from billing_core.late_usage import booked_cutoff, invoice_of, without_more
+from billing_core.invoice import InvoiceLine, InvoiceType, LineType, UsedFeature
+from billing_core.issuing import Cause, invoice_id_of, issue
+from billing_core.late_usage import booked_cutoff, invoice_of, is_charged, without_more
 from billing_core.money import Money
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.rating import RatedWindow, rate_window
-from billing_core.records import without_record
 from billing_core.seats import advance_lines, open_seats, true_up_lines
 from billing_core.setting import Setting
+from billing_core.settling import settle
 from billing_core.state import CustomerState, SeatHolding, Status, Subscription
 from billing_core.step import ClosedWindow, Step
 from billing_core.terms import Terms
@@ -96,7 +87,7 @@ def close_window(
     Of a posted window within the lookback, the usage known now: the difference is late usage.
     """
     terms, policies = subscription.terms, setting.policies_at(window.end_at)
-    is_settled = window.end <= setting.booked_through
+    is_settled = is_charged(window, setting)
     cutoff = setting.cutoff_on(window.end_at)
     if is_settled:
         cutoff = booked_cutoff(window, setting)
@@ -244,48 +235,10 @@ def _settle_month(
         window=window,
         usage=settled.rated.usage,
     )
-    state, made = _month_invoice(state, subscription, cause, settled.rated.lines, setting)
+    state, made = settle(state, subscription, cause, settled.rated.lines, setting)
     renewed = replace(state, subscription=next_window(state, subscription, setting))
     closed = replace(settled.closed, invoice_id=made[0].id if made else None)
     return Step(renewed, invoices=made, windows=(closed,))
-
-
-def _month_invoice(
-    state: CustomerState,
-    subscription: Subscription,
-    cause: Cause,
-    lines: Sequence[InvoiceLine],
-    setting: Setting,
-) -> tuple[CustomerState, tuple[Invoice, ...]]:
-    """An overage invoice; without overage, one that books adjustments alone, or none.
-
-    What is posted for this month is told first, and stays the only document of it: overage
-    that comes up behind it, or behind a later invoice, is an adjustment.
-    rule: INV-6, INV-10, INV-12, USE-7, PST-2.
-    """
-    alone = replace(cause, type=InvoiceType.ADJUSTMENT)
-    note = replace(cause, type=InvoiceType.CREDIT_NOTE)
-    due = adjustment_lines(state.adjustments, subscription, cause, setting)
-    if is_booked(state, alone, setting):
-        state, invoice = issue(state, subscription, alone, (), setting)
-        return _with_late(state, cause, lines), (invoice,)
-    if is_booked(state, note, setting):
-        state, invoice = issue_credit_note(state, subscription, note, due, setting)
-        return _with_late(state, cause, lines), (invoice,)
-    if is_booked(state, cause, setting) or (lines and cause.day > setting.booked_through):
-        state, invoice = issue(state, subscription, cause, lines, setting)
-        return state, (invoice,)
-    if lines or not due:
-        return _with_late(state, cause, lines), ()
-    if net(due, due[0].amount).minor >= 0:
-        state, invoice = issue(state, subscription, alone, (), setting)
-    else:
-        state, invoice = issue_credit_note(state, subscription, note, due, setting)
-    return state, (invoice,)
-
-
-def _with_late(state: CustomerState, cause: Cause, lines: Sequence[InvoiceLine]) -> CustomerState:
-    return replace(state, adjustments=(*state.adjustments, *late(state, cause, lines)))
 
 
 def _end(
@@ -302,12 +255,7 @@ def _end(
         window=window,
         usage=settled.rated.usage,
     )
-    due = adjustment_lines(state.adjustments, subscription, cause, setting)
-    invoices: tuple[Invoice, ...] = ()
-    if lines or due or is_booked(state, cause, setting):
-        state, invoice = issue(state, subscription, cause, lines, setting)
-        invoices = (invoice,) if invoice.lines else ()
-        state = state if invoice.lines else without_record(state, invoice)
+    state, made = settle(state, subscription, cause, lines, setting)
     ended = replace(subscription, status=Status.CANCELED, window=None)
-    closed = replace(settled.closed, invoice_id=invoices[0].id if invoices else None)
-    return Step(replace(state, subscription=ended), invoices=invoices, windows=(closed,))
+    closed = replace(settled.closed, invoice_id=made[0].id if made else None)
+    return Step(replace(state, subscription=ended), invoices=made, windows=(closed,))

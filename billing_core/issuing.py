@@ -23,11 +23,12 @@ from billing_core.state import (
     Customer,
     CustomerCredit,
     CustomerState,
+    InvoiceRecord,
     Subscription,
 )
 
-NOT_CORRECTED = frozenset({LineType.TAX, LineType.ADJUSTMENT, LineType.CREDIT})
-"""Lines that are no charge of the invoice's own window. Credits follow the charges."""
+NOT_CORRECTED = frozenset({LineType.TAX, LineType.ADJUSTMENT})
+"""Lines that are no charge or credit of the invoice's own cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ def issue_credit_note(
         replace(record, credited=record.credited - note.total) if record.id == corrected else record
         for record in state.invoices
     )
-    left = tuple(it for it in _less_adjusted(state.adjustments, note) if it.amount.minor)
-    return replace(state, invoices=invoices, adjustments=left), note
+    left = _less_adjusted(state.adjustments, note)
+    return with_due(replace(state, invoices=invoices, adjustments=()), left), note
 
 
 def at_most(
@@ -130,9 +131,11 @@ def at_most(
 ) -> tuple[InvoiceLine, ...]:
     """Credit lines cut, from the last on the page, to an amount that they reach with their tax.
 
-    takes: lines, negative; most, > 0.
+    takes: lines, negative; most, of any sign: at 0 or below nothing is left of them.
     rule:  SUB-9.
     """
+    if most.minor <= 0:
+        return ()
     taxed = partial(
         tax_lines,
         customer=known(state),
@@ -146,6 +149,23 @@ def at_most(
         least += Money((over + 1) // 2, most.currency)
         kept, _ = cut_credits(lines, least)
     return kept
+
+
+def unpaid_with_due(
+    record: InvoiceRecord, state: CustomerState, cause: Cause, setting: Setting
+) -> Money:
+    """What is unpaid of an invoice, with the differences from it that are due and their tax."""
+    due = [_adjustment_line(it) for it in state.adjustments if it.invoice_id == record.id]
+    if not due:
+        return record.unpaid
+    tax = tax_lines(
+        due,
+        customer=known(state),
+        catalog=setting.version_at(cause.at).catalog,
+        currency=record.total.currency,
+        day=cause.day,
+    )
+    return record.unpaid + net((*due, *tax), record.total)
 
 
 def surplus_credit(cause: Cause, amount: Money) -> CustomerCredit:
@@ -205,47 +225,58 @@ def _rebooked(
     What it cut off its credits and negative adjustments is a customer credit again.
     """
     surplus, due = _cut_then(booked, charges, _less_adjusted(state.adjustments, booked))
-    credits_left = _less_drawn(state.credits, booked)
+    credits_left, overdrawn = _less_drawn(state.credits, booked)
     if surplus.minor:
         credits_left = (*credits_left, surplus_credit(cause, surplus))
-    differences = [*due, *_differences(booked, charges)]
-    state = replace(
-        state,
-        credits=credits_left,
-        adjustments=tuple(item for item in differences if item.amount.minor),
-    )
-    return with_record(state, booked, setting), booked
+    state = replace(state, credits=credits_left, adjustments=())
+    return with_record(with_due(state, (*due, *overdrawn)), booked, setting), booked
 
 
 def _cut_then(
     booked: Invoice, charges: Sequence[InvoiceLine], due: Sequence[AdjustmentDue]
 ) -> tuple[Money, Sequence[AdjustmentDue]]:
-    """What a posted invoice cut off, and what is due without it. Rules CHG-6, INV-10.
+    """What a posted invoice cut off, and what is due beside it. Rules CHG-6, INV-10.
 
-    Only an invoice whose lines add up to nothing, some of them negative, was cut.
+    Only an invoice whose lines add up to nothing, some of them negative, was cut: what its
+    credits would be now beyond what it shows is a customer credit. Of any other the
+    difference is due, as of its charges.
     """
     lines = [line for line in booked.lines if line.charge_type != "customer_credit"]
     plain = [line.amount.minor for line in lines if line.type is not LineType.TAX]
-    if sum(plain) or min(plain, default=0) == 0:
-        return Money(0, booked.currency), due
-    unused = [line for line in charges if line.type is LineType.CREDIT]
     shown = [line for line in lines if line.type is LineType.CREDIT]
+    unused = [line for line in charges if line.type is LineType.CREDIT]
     cut = net(shown, booked.total).minor - net(unused, booked.total).minor
+    if sum(plain) or min(plain, default=0) == 0 or cut < 0:
+        changed = differences(lines, charges, name=booked.id, day=booked.billing_day)
+        return Money(0, booked.currency), [*due, *changed]
     cut += sum(-item.amount.minor for item in due if item.amount.minor < 0)
-    return Money(max(cut, 0), booked.currency), [item for item in due if item.amount.minor > 0]
+    changed = differences(
+        [line for line in lines if line.type is not LineType.CREDIT],
+        [line for line in charges if line.type is not LineType.CREDIT],
+        name=booked.id,
+        day=booked.billing_day,
+    )
+    return Money(cut, booked.currency), [*(it for it in due if it.amount.minor > 0), *changed]
 
 
 def _less_drawn(
     credits_held: Iterable[CustomerCredit], booked: Invoice
-) -> tuple[CustomerCredit, ...]:
-    drawn = {
-        line.code: line.amount for line in booked.lines if line.charge_type == "customer_credit"
-    }
-    left = [
-        replace(credit, left=credit.left + drawn[credit.id]) if credit.id in drawn else credit
-        for credit in credits_held
+) -> tuple[tuple[CustomerCredit, ...], list[AdjustmentDue]]:
+    """The customer credits that a posted invoice left, and what it drew beyond them: due."""
+    drawn = {it.code: it for it in booked.lines if it.charge_type == "customer_credit"}
+    left = []
+    for credit in credits_held:
+        line = drawn.pop(credit.id, None)
+        rest = credit.left if line is None else credit.left + line.amount
+        if line is not None and rest.minor < 0:
+            drawn[credit.id] = replace(line, amount=rest)
+        elif rest.minor:
+            left.append(replace(credit, left=rest))
+    overdrawn = [
+        _due(booked.id, booked.billing_day, replace(line, code=None), -line.amount)
+        for line in drawn.values()
     ]
-    return tuple(credit for credit in left if credit.left.minor)
+    return tuple(left), overdrawn
 
 
 def _less_adjusted(due: Iterable[AdjustmentDue], booked: Invoice) -> list[AdjustmentDue]:
@@ -289,20 +320,35 @@ def _due(name: str, day: date, line: InvoiceLine, amount: Money) -> AdjustmentDu
     )
 
 
-def _differences(booked: Invoice, charges: Sequence[InvoiceLine]) -> list[AdjustmentDue]:
-    """By code, what the charges are now less what was booked. Rules ACT-3, USE-7."""
+def differences(
+    shown: Iterable[InvoiceLine], wanted: Iterable[InvoiceLine], *, name: str, day: date
+) -> list[AdjustmentDue]:
+    """By code, what lines would be now less what a posted document shows. ACT-3, USE-7.
+
+    takes: name, day: of the invoice that is corrected.
+    """
     sums: dict[str | None, int] = defaultdict(int)
-    shown: dict[str | None, InvoiceLine] = {}
-    for sign, lines in ((-1, booked.lines), (1, charges)):
+    last: dict[str | None, InvoiceLine] = {}
+    for sign, lines in ((-1, shown), (1, wanted)):
         for line in lines:
             if line.type not in NOT_CORRECTED:
                 sums[line.code] += sign * line.amount.minor
-                shown[line.code] = line
+                last[line.code] = line
     return [
-        _due(booked.id, booked.billing_day, shown[code], Money(sums[code], booked.currency))
+        _due(name, day, last[code], Money(sums[code], last[code].amount.currency))
         for code in sorted(sums, key=lambda code: code or "")
         if sums[code]
     ]
+
+
+def with_due(state: CustomerState, due: Iterable[AdjustmentDue]) -> CustomerState:
+    """The state in which more is due: one difference for each invoice and code. Rule ACT-3."""
+    merged: dict[tuple[str, str | None], AdjustmentDue] = {}
+    for item in (*state.adjustments, *due):
+        key = (item.invoice_id, item.code)
+        before = merged.get(key)
+        merged[key] = item if before is None else replace(item, amount=before.amount + item.amount)
+    return replace(state, adjustments=tuple(it for it in merged.values() if it.amount.minor))
 
 
 def adjustment_lines(
@@ -315,13 +361,21 @@ def adjustment_lines(
     """
     if not due:
         return ()
-    windows = setting.policies_at(cause.at).late_usage_windows
-    earliest = boundary(subscription.anchor, subscription.months + 1 - windows)
+    earliest = _lookback_from(subscription, setting.policies_at(cause.at).late_usage_windows)
     return tuple(
         _adjustment_line(item)
         for item in due
         if item.invoice_day >= earliest or item.amount.minor < 0
     )
+
+
+def _lookback_from(subscription: Subscription, windows: int) -> date:
+    """The first day on which a window ended that is still looked back at. Rule USE-7.
+
+    The last window of the subscription before is the one before a subscription's first.
+    """
+    first = subscription.months + 1 - windows
+    return boundary(subscription.anchor, first if first > 0 else first - 1)
 
 
 def _adjustment_line(due: AdjustmentDue) -> InvoiceLine:

@@ -16,6 +16,14 @@ from billing_core.rating import RatedWindow
 from billing_core.setting import Setting
 
 
+def is_charged(window: Window, setting: Setting) -> bool:
+    """Whether a window is behind what is posted: what lands for it now is late. Rule USE-7."""
+    through_at = setting.booked_through_at
+    if window.end_at == through_at:
+        return invoice_of(window, setting) is not None
+    return window.end_at < through_at
+
+
 def booked_cutoff(window: Window, setting: Setting) -> date:
     """The last landing day with which a window is rated that is behind a posted invoice.
 
@@ -24,7 +32,7 @@ def booked_cutoff(window: Window, setting: Setting) -> date:
     rule:    USE-7.
     """
     windows = max(setting.policies_at(window.end_at).late_usage_windows, 1)
-    if window.end >= setting.booked_through - timedelta(days=31 * windows):
+    if window.end_at >= setting.booked_through_at - timedelta(days=31 * windows + 1):
         return max(setting.cutoff_on(window.end_at), setting.known_on)
     booked = invoice_of(window, setting)
     own = None if booked is None else booked.cutoff_on

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 
 from billing_core.catalog import Catalog, Policies
 from billing_core.errors import BillingError
@@ -78,6 +78,10 @@ def catalog_version(
     return CatalogVersion(effective_at, catalog, terms)
 
 
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""Before everything: the instant of what has not happened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The world of a fold.
@@ -86,11 +90,13 @@ class Setting:
     zones:             by IANA name; holds the billing time zones of all versions.
     usage:             snapshots by window and cutoff; missing ones count as not metered.
     booked:            posted invoices of the customer by id; they come out as they are.
-    booked_through:    the last billing day among them.
+    booked_through_at: the instant of the boundary or action that made the last of them.
     numbers:           number of a posted invoice -> its id.
     known_on:          the last landing day that is known.
     takes_later_usage: drafts are rated with all that is known (a run), or as at their own
                        cutoff (a scenario, where an invoice counts as posted then). USE-8.
+    late_through:      the last landing day on which something came in late (a scenario):
+                       what is not posted by then takes it in.
     assumes_payment:   every invoice is paid when it is made (a scenario, a preview).
     """
 
@@ -98,10 +104,11 @@ class Setting:
     zones: Mapping[str, tzinfo]
     usage: Usage = field(default_factory=dict)
     booked: Mapping[str, Invoice] = field(default_factory=dict)
-    booked_through: date = date.min
+    booked_through_at: datetime = NEVER
     numbers: Mapping[str, str] = field(default_factory=dict)
     known_on: date = date.max
     takes_later_usage: bool = False
+    late_through: date = date.min
     assumes_payment: bool = False
 
     def version_at(self, at: datetime) -> CatalogVersion:
@@ -132,7 +139,7 @@ class Setting:
     def cutoff_on(self, end_at: datetime) -> date:
         """The last landing day that an invoice of a window is rated with. Rule USE-8."""
         own = cutoff_day(end_at, self.policies_at(end_at).grace_hours)
-        return max(own, self.known_on) if self.takes_later_usage else own
+        return max(own, self.known_on if self.takes_later_usage else self.late_through)
 
     def known_at(self, at: datetime) -> date:
         """The last landing day that an invoice without a window knows of: it waits for none."""

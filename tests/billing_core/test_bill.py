@@ -23,7 +23,7 @@ from billing_core.bill import (
 )
 from billing_core.fold import Folded
 from billing_core.invoice import Invoice, InvoiceType, LineType
-from billing_core.setting import Setting
+from billing_core.setting import NEVER, Setting
 from billing_core.usage import WindowKey
 from tests.billing_core.builders import (
     Metered,
@@ -275,10 +275,22 @@ MONTHS: dict[str, tuple[dict[str, Any], list[Used], list[str]]] = {
         [JANUARY, FEBRUARY],
         ["2026-03-01 overage: feature_overage api_calls 1.00 = 1.00"],
     ),
-    "before any later invoice is posted": (
+    "where nothing was owed, and no later invoice is posted": (
         {},
         [JANUARY, use("2026-01-21", "50", landed_on="2026-02-10")],
-        ["2026-03-01 adjustment: adjustment api_calls 1.00 = 1.00"],
+        ["2026-02-01 overage: feature_overage api_calls 1.00 = 1.00"],
+    ),
+    "where nothing was owed, twice": (
+        {},
+        [
+            JANUARY,
+            use("2026-01-21", "50", landed_on="2026-02-10"),
+            use("2026-01-22", "100", landed_on="2026-02-12"),
+        ],
+        [
+            "2026-02-01 overage: feature_overage api_calls 1.00 = 1.00",
+            "2026-03-01 adjustment: adjustment api_calls 2.00 = 2.00",
+        ],
     ),
     "after a later one is posted, out of reach": (
         {},
@@ -453,14 +465,14 @@ def test_late_usage_after_the_end_of_a_subscription_makes_no_invoice_yet() -> No
     assert [str(due.amount) for due in told.state.adjustments] == ["1.00 USD"]
 
 
-def test_a_final_invoice_that_a_correction_empties_is_not_made() -> None:
-    """What is taken back of April exceeds what May's end owes: the rest is a customer credit."""
+def test_what_an_end_has_only_to_take_back_is_a_credit_note() -> None:
+    """What is taken back of April has no charge of May's end beside it. INV-10, INV-12."""
     stop = act("2026-05-10", "cancel", when="period_end")
     late = use("2026-04-25", "-1000", landed_on="2026-05-20")
     told = posted([*START, stop], setting_of(uses=[APRIL, late]), "2026-06-30")
-    assert len(told.invoices) == 2
+    assert invoices(told)[2:] == ["2026-06-01 credit_note: adjustment api_calls -20.00 = -20.00"]
     assert [item.type for item in told.state.invoices] == ["initial", "recurring"]
-    assert credits_left(told) == ["20.00"]
+    assert credits_left(told) == []
 
 
 # Late actions. April's invoices are posted; the action is of April 16 and arrives on May 5.
@@ -542,7 +554,8 @@ def in_a_run(
 ) -> Folded:
     """A run's drafts: the history to the end of a day, with all that has landed by it."""
     known = [action for action in actions if action.received_at.date() <= day(through)]
-    setting = setting_of(**{"known_on": day(through), "takes_later_usage": True, **given})
+    catalog = ladder(policies=given.pop("policies", {}))
+    setting = setting_of(catalog, **{"known_on": day(through), "takes_later_usage": True, **given})
     return folded(known, with_booked(setting, booked), through)
 
 
@@ -584,6 +597,131 @@ def test_a_credit_note_waits_for_what_its_final_invoice_waits_for() -> None:
     assert [(invoice.type, invoice.known_on) for invoice in told.invoices[1:]] == [
         ("recurring", day("2026-05-16")),
         ("credit_note", day("2026-05-17")),
+    ]
+
+
+def posted_in_turn(
+    actions: list[Any], *throughs: str, uses: Sequence[Used] = (), **given: Any
+) -> tuple[Folded, dict[str, Invoice]]:
+    """Runs through some days, each posted whole; the last one's drafts, and all that was posted."""
+    booked: dict[str, Invoice] = {}
+    for through in throughs:
+        landed = [item for item in uses if item.landed_on <= day(through)]
+        told = in_a_run(actions, through, tuple(booked.values()), uses=landed, **given)
+        check_identities(told)
+        kept = [invoice for invoice in told.invoices if invoice.id in booked]
+        assert kept == list(booked.values())
+        booked |= {it.id: it for it in told.invoices if it.known_on <= day(through)}
+    return told, booked
+
+
+def in_all(told: Folded, booked: dict[str, Invoice]) -> str:
+    """What a customer owes in all: posted totals, less customer credits, and what is due."""
+    due = [item.amount for item in told.state.adjustments]
+    credits_held = [-credit.left for credit in told.state.credits]
+    return str(sum(it.major for it in [*(it.total for it in booked.values()), *due, *credits_held]))
+
+
+# Seats of April 11 that land after the invoices of a cancellation on April 16 are posted.
+PAID_START = paid("2026-04-01", ("initial", "2026-04-01"))
+STOP = act("2026-04-16 12:00", "cancel", when="now", id="stop")
+MORE = {"feature": "editors", "quantity": "7", "id": "more"}
+FEWER = {"feature": "editors", "quantity": "1", "id": "fewer"}
+AFTER_A_CANCELLATION: dict[str, tuple[list[Any], list[Used], dict[str, Any]]] = {
+    # unpaid: a credit note beside the final invoice, or alone
+    "unpaid, with overage": ([], [use("2026-04-10", "12000")], {"assumes_payment": False}),
+    "unpaid, without": ([], [], {"assumes_payment": False}),
+    # paid: a customer credit that the final invoice draws, in part or whole
+    "paid, with more overage than credit": ([], [use("2026-04-10", "14000")], {}),
+    "paid, with less": ([], [use("2026-04-10", "10100")], {}),
+    "paid, without": ([], [], {}),
+}
+
+
+@pytest.mark.parametrize("late", [("add_seats", MORE), ("remove_seats", FEWER)], ids=["7", "-1"])
+@pytest.mark.parametrize(
+    ("steps", "uses", "given_"), AFTER_A_CANCELLATION.values(), ids=AFTER_A_CANCELLATION
+)
+def test_late_seats_behind_a_cancellation_come_to_the_same_total(
+    steps: list[Any], uses: list[Used], given_: dict[str, Any], late: tuple[str, dict[str, Any]]
+) -> None:
+    """Rules ACT-3, SUB-9: a posted credit note too is compared with what it would be now."""
+    start = [created(), subscribed("2026-04-01", seats={"editors": "7"})]
+    opened = [] if given_ else [PAID_START]
+    if given_:
+        start = [created(), subscribed("2026-03-01", seats={"editors": "7"})]
+        opened = [paid("2026-03-01", ("initial", "2026-03-01"))]
+    do, fields = late
+    totals = []
+    for received_at in ("2026-04-11", "2026-04-25"):
+        seats = act("2026-04-11", do, received_at, **fields)
+        told, booked = posted_in_turn(
+            [*start, *opened, *steps, STOP, seats],
+            "2026-04-02", "2026-04-20", "2026-04-26", "2026-04-27", uses=uses, **given_,
+        )  # fmt: skip
+        assert outcomes(told)[fields["id"]] == "applied"
+        totals.append(in_all(told, booked))
+    assert totals[0] == totals[1]
+
+
+def test_a_late_seat_before_an_unpaid_invoice_is_credited_with_it() -> None:
+    """Its advance is an adjustment that is unpaid too, so its unused days reduce it. SUB-9."""
+    story = [created(), subscribed("2026-03-01"), paid("2026-03-01", ("initial", "2026-03-01"))]
+    totals = []
+    for received_at in ("2026-03-31", "2026-04-25"):
+        more = act("2026-03-31", "add_seats", received_at, feature="editors", quantity="9")
+        told, booked = posted_in_turn(
+            [*story, more, STOP], "2026-04-02", "2026-04-20", "2026-04-26", assumes_payment=False
+        )
+        totals.append(in_all(told, booked))
+    assert totals[0] == totals[1]
+
+
+AGAIN = subscribed("2026-05-10", id="s2")
+BEHIND_ANOTHER: dict[str, Any] = {
+    "cancelled now": STOP,
+    "cancelled at the end": act("2026-04-16", "cancel", when="period_end"),
+}
+
+
+@pytest.mark.parametrize("stop", BEHIND_ANOTHER.values(), ids=BEHIND_ANOTHER)
+def test_an_end_without_invoice_gets_none_behind_a_later_one(stop: Any) -> None:
+    """Usage that lands once the next subscription's invoice is posted is its adjustment. PST-6."""
+    uses = [use("2026-04-10", "10050", landed_on="2026-05-20")]
+    story = [*START, stop, AGAIN]
+    told, booked = posted_in_turn(story, "2026-04-02", "2026-05-12", "2026-06-11", uses=uses)
+    assert [invoice.type for invoice in booked.values()] == ["initial", "initial", "recurring"]
+    assert "adjustment api_calls 1.00" in invoices(told)[-1]
+    on_time = [replace(item, landed_on=item.at.date()) for item in uses]
+    assert in_all(told, booked) == in_all(
+        *posted_in_turn(story, "2026-04-02", "2026-05-12", "2026-06-11", uses=on_time)
+    )
+
+
+@pytest.mark.parametrize(("policies", "uses", "expected"), MONTHS.values(), ids=MONTHS)
+def test_runs_that_post_day_by_day_make_what_a_scenario_makes(
+    policies: dict[str, Any], uses: list[Used], expected: list[str]
+) -> None:
+    """What lands for a month that nothing was owed for is no late usage. USE-7, USE-8."""
+    told, _ = posted_in_turn(
+        YEARLY,
+        *("2026-01-01", "2026-02-01", "2026-02-09", "2026-02-10", "2026-02-12", "2026-03-01"),
+        *("2026-03-09", "2026-03-10", "2026-04-01", "2026-05-02"),
+        uses=uses,
+        policies=policies,
+    )
+    assert invoices(told)[1:] == expected
+
+
+def test_a_window_that_nobody_charged_yet_is_not_late() -> None:
+    """Cancelled at noon of the day of the posted invoice: what it used is not waived. USE-7."""
+    story = [*START, act("2026-04-01 12:00", "cancel", when="now")]
+    uses = [use("2026-04-01 09:00", "12000")]
+    setting = setting_of(ladder(policies={"late_usage": "waive"}), uses=uses)
+    first = folded(START, setting, "2026-04-01").invoices
+    told = folded(story, with_booked(setting, first), "2026-04-03")
+    assert invoices(told)[1:] == [
+        "2026-04-01 final: feature_overage api_calls 40.00; credit -29.00 = 11.00"
     ]
 
 
@@ -670,8 +808,8 @@ def test_what_was_booked_is_known_by_id_and_through_its_last_day() -> None:
     told = folded(START, setting_of(), "2026-06-02")
     setting = with_booked(setting_of(), told.invoices)
     assert list(setting.booked) == [invoice.id for invoice in told.invoices]
-    assert setting.booked_through == day("2026-06-01")
-    assert with_booked(setting, ()).booked_through == date.min
+    assert setting.booked_through_at == instant("2026-06-01")
+    assert with_booked(setting, ()).booked_through_at == NEVER
 
 
 def test_the_running_window_is_known_while_there_is_access() -> None:
