@@ -12,7 +12,13 @@ from fractions import Fraction
 from billing_core.errors import BillingError
 from billing_core.invoice import InvoiceLine, InvoiceType, LineType, UsedFeature
 from billing_core.issuing import Cause, invoice_id_of, issue
-from billing_core.late_usage import booked_cutoff, invoice_of, is_charged, without_more
+from billing_core.late_usage import (
+    booked_cutoff,
+    invoice_of,
+    is_charged,
+    is_more_waived,
+    without_more,
+)
 from billing_core.money import Money
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.rating import RatedWindow, rate_window
@@ -98,7 +104,7 @@ def close_window(
         service_days(window),
         per_event=policies.token_cost_rounding == "per_event",
     )
-    if is_settled and (policies.late_usage == "waive" or not policies.late_usage_windows):
+    if is_settled and is_more_waived(window.end_at, setting):
         rated = without_more(rated, invoice_of(window, setting))
     return Settled(rated, ClosedWindow(key, window, terms, rated.usage))
 

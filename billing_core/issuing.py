@@ -8,12 +8,13 @@ now and what was booked is kept, and the next invoice books it.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 
 from billing_core.assembly import assembled, cut_credits, in_page_order, invoice_id, tax_lines
 from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, UsedFeature
+from billing_core.late_usage import is_more_waived, is_within_reach
 from billing_core.money import Money, total
 from billing_core.period import Period, Window, billing_date, boundary
 from billing_core.records import with_record
@@ -117,7 +118,7 @@ def issue_credit_note(
         replace(record, credited=record.credited - note.total) if record.id == corrected else record
         for record in state.invoices
     )
-    left = _less_adjusted(state.adjustments, note)
+    left = _less_adjusted(state.adjustments, note, setting)
     return with_due(replace(state, invoices=invoices, adjustments=()), left), note
 
 
@@ -224,7 +225,7 @@ def _rebooked(
 
     What it cut off its credits and negative adjustments is a customer credit again.
     """
-    surplus, due = _cut_then(booked, charges, _less_adjusted(state.adjustments, booked))
+    surplus, due = _cut_then(booked, charges, _less_adjusted(state.adjustments, booked, setting))
     credits_left, overdrawn = _less_drawn(state.credits, booked)
     if surplus.minor:
         credits_left = (*credits_left, surplus_credit(cause, surplus))
@@ -279,19 +280,39 @@ def _less_drawn(
     return tuple(left), overdrawn
 
 
-def _less_adjusted(due: Iterable[AdjustmentDue], booked: Invoice) -> list[AdjustmentDue]:
-    """The differences that are still due after a posted invoice has booked some."""
+def _less_adjusted(
+    due: Iterable[AdjustmentDue], booked: Invoice, setting: Setting
+) -> list[AdjustmentDue]:
+    """The differences that are due after a posted document has booked some. Rule USE-7.
+
+    What it booked and is due no more is taken back, but of usage that is not looked at again.
+    """
     taken = {
-        (line.corrects, line.code): line.amount
+        (line.corrects, line.code): line
         for line in booked.lines
         if line.type is LineType.ADJUSTMENT
     }
-    return [
-        replace(item, amount=item.amount - taken[item.invoice_id, item.code])
-        if (item.invoice_id, item.code) in taken
-        else item
-        for item in due
-    ]
+    left = []
+    for item in due:
+        line = taken.pop((item.invoice_id, item.code), None)
+        left.append(item if line is None else replace(item, amount=item.amount - line.amount))
+    for line in taken.values():
+        corrected = setting.booked.get(line.corrects or "")
+        day = line.service.end if corrected is None else corrected.billing_day
+        if _is_looked_at(line, day, booked, setting):
+            left.append(_due(line.corrects or "", day, line, -line.amount))
+    return left
+
+
+def _is_looked_at(line: InvoiceLine, day: date, booked: Invoice, setting: Setting) -> bool:
+    """Whether what an adjustment booked is known to be due no more: always but of usage."""
+    feature = setting.version_at(booked.made_at).catalog.features.get(line.code or "")
+    if feature is None or feature.type != "metered":
+        return True
+    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    if line.amount.minor < 0 and is_more_waived(at, setting):
+        return False
+    return is_within_reach(day, at, setting)
 
 
 def is_booked(state: CustomerState, cause: Cause, setting: Setting) -> bool:

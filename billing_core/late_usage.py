@@ -7,7 +7,7 @@ what he used less is always his.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from billing_core.invoice import Invoice, InvoiceLine, LineType, UsedFeature
@@ -31,12 +31,26 @@ def booked_cutoff(window: Window, setting: Setting) -> date:
              known; of an older one the cutoff of its invoice, or its own.
     rule:    USE-7.
     """
-    windows = max(setting.policies_at(window.end_at).late_usage_windows, 1)
-    if window.end_at >= setting.booked_through_at - timedelta(days=31 * windows + 1):
+    if is_within_reach(window.end, window.end_at, setting):
         return max(setting.cutoff_on(window.end_at), setting.known_on)
     booked = invoice_of(window, setting)
     own = None if booked is None else booked.cutoff_on
     return own or setting.cutoff_on(window.end_at)
+
+
+def is_within_reach(end: date, end_at: datetime, setting: Setting) -> bool:
+    """Whether a window behind what is posted is rated with all that is known. Rule USE-7.
+
+    takes: the window's end, at which its policies count; at least one window is within reach.
+    """
+    windows = max(setting.policies_at(end_at).late_usage_windows, 1)
+    return end >= setting.booked_through_at.date() - timedelta(days=31 * windows + 1)
+
+
+def is_more_waived(at: datetime, setting: Setting) -> bool:
+    """Whether late usage takes away but adds nothing, for windows that ended then. USE-7."""
+    policies = setting.policies_at(at)
+    return policies.late_usage == "waive" or not policies.late_usage_windows
 
 
 def invoice_of(window: Window, setting: Setting) -> Invoice | None:

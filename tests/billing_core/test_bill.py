@@ -258,6 +258,83 @@ def test_late_usage(policies: dict[str, Any], late: list[Used], expected: list[s
     assert invoices(told)[2:] == expected
 
 
+MORE_LATE = use("2026-04-25", "3000", landed_on="2026-05-03")
+TAKEN_BACK: dict[str, tuple[dict[str, Any], list[Used], list[str]]] = {
+    # case: (policies, what lands after the 3,000 calls of June 1's adjustment, from June on)
+    "all of it": (
+        {},
+        [use("2026-04-25", "-3000", landed_on="2026-06-10")],
+        ["adjustment api_calls 60.00", "adjustment api_calls -29.00", "credit adjustment -29.00"],
+    ),
+    "all of it, and more": (
+        {},
+        [use("2026-04-25", "-3500", landed_on="2026-06-10")],
+        ["adjustment api_calls 60.00", "adjustment api_calls -29.00", "credit adjustment -29.00"],
+    ),
+    "a part": (
+        {},
+        [use("2026-04-25", "-1000", landed_on="2026-06-10")],
+        ["adjustment api_calls 60.00", "adjustment api_calls -20.00", ""],
+    ),
+    "out of reach": (
+        {},
+        [use("2026-04-25", "-3000", landed_on="2026-07-10")],
+        ["adjustment api_calls 60.00", "", ""],
+    ),
+    "taken back, and landed again": (
+        {"late_usage_windows": "4"},
+        [
+            use("2026-04-25", "-1000", landed_on="2026-06-10"),
+            use("2026-04-25", "1000", landed_on="2026-07-10"),
+        ],
+        ["adjustment api_calls 60.00", "adjustment api_calls -20.00", "adjustment api_calls 20.00"],
+    ),
+    "taken back whole, and landed again": (
+        {"late_usage_windows": "4"},
+        [
+            use("2026-04-25", "-3000", landed_on="2026-06-10"),
+            use("2026-04-25", "3000", landed_on="2026-07-10"),
+        ],
+        ["adjustment api_calls 60.00", "adjustment api_calls -29.00", "adjustment api_calls 29.00"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("policies", "later", "lines"), TAKEN_BACK.values(), ids=TAKEN_BACK)
+def test_an_adjustment_whose_cause_goes_is_taken_back(
+    policies: dict[str, Any], later: list[Used], lines: list[str]
+) -> None:
+    """Rule USE-7: what is booked is subtracted from what is owed now, adjustments too."""
+    setting = setting_of(ladder(policies=policies), uses=[APRIL, MORE_LATE, *later])
+    told = posted(START, setting, "2026-08-02")
+    shown_lines = [text.partition(" = ")[0].partition("29.00")[2] for text in invoices(told)[2:]]
+    assert [text.removeprefix("; ") for text in shown_lines] == lines
+
+
+def test_what_is_waived_does_not_undo_what_was_credited() -> None:
+    """Less use is credited, and the same use landing again is late use: waived. Rule USE-7."""
+    uses = [
+        APRIL,
+        use("2026-04-25", "-1000", landed_on="2026-05-03"),
+        use("2026-04-25", "1000", landed_on="2026-06-10"),
+    ]
+    for policies in ({"late_usage": "waive"}, {"late_usage_windows": "0"}):
+        told = posted(START, setting_of(ladder(policies=policies), uses=uses), "2026-08-02")
+        assert [str(invoice.total.major) for invoice in told.invoices[2:]] == [
+            "9.00", "29.00", "29.00"
+        ]  # fmt: skip
+
+
+def test_late_seats_that_come_to_nothing_are_taken_back() -> None:
+    """7 - 2 + 2 seats: of June's 75.00 nothing is left, nor of 50.00 of its advance."""
+    more = act("2026-04-16", "add_seats", "2026-05-05", feature="editors", quantity="2", id="x")
+    less = act("2026-04-15", "remove_seats", "2026-06-05", feature="editors", quantity="2", id="y")
+    told = posted([*SEATS, less, more], setting_of(), "2026-08-02")
+    assert [str(invoice.total.major) for invoice in told.invoices[2:]] == [
+        "204.00", "0.00", "33.00"
+    ]  # fmt: skip
+
+
 def test_an_adjustment_names_the_invoice_and_the_window() -> None:
     late = use("2026-04-25", "3000", landed_on="2026-05-03")
     told = posted(START, setting_of(uses=[APRIL, late]), "2026-06-01")
@@ -940,6 +1017,41 @@ def test_late_usage_is_billed_as_if_it_had_been_in_time(interval: str, uses: lis
     in_time = [replace(item, landed_on=item.at.date()) for item in uses]
     straight = folded(story, setting_of(catalog, uses=in_time), "2027-06-30")
     assert owed(late.invoices) == owed(straight.invoices)
+    assert late.state.adjustments == ()
+    check_identities(late)
+
+
+RETRACTED = st.builds(
+    lambda item, days, more: (
+        replace(item, landed_on=item.landed_on + timedelta(days=days)),
+        replace(
+            item, quantity=-item.quantity, landed_on=item.landed_on + timedelta(days=days + more)
+        ),
+    ),
+    USES,
+    st.integers(0, 60),
+    st.integers(1, 60),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    interval=st.sampled_from(["monthly", "quarterly", "yearly"]),
+    uses=st.lists(LATE_USES, max_size=4),
+    retracted=st.lists(RETRACTED, min_size=1, max_size=3),
+)
+def test_what_is_retracted_late_is_owed_nothing_in_the_end(
+    interval: str, uses: list[Used], retracted: list[tuple[Used, Used]]
+) -> None:
+    story = [created(), subscribed("2026-01-01", interval=interval)]
+    catalog = ladder(policies={"late_usage_windows": "24"})
+    pairs = [item for pair in retracted for item in pair]
+    late = posted(story, setting_of(catalog, uses=[*uses, *pairs]), "2027-06-30")
+    in_time = [replace(item, landed_on=item.at.date()) for item in uses]
+    straight = folded(story, setting_of(catalog, uses=in_time), "2027-06-30")
+    assert owed(late.invoices) - sum(it.left.minor for it in late.state.credits) == owed(
+        straight.invoices
+    )
     assert late.state.adjustments == ()
     check_identities(late)
 
