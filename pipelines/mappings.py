@@ -5,6 +5,7 @@ for each canonical column. The result is always the text of one SQL query, the r
 `landed_rows`; what cannot be read as a whole file is a `Refusal` with its cure.
 """
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -214,7 +215,10 @@ def text_literal(text: str) -> str:
 def _source(
     connection: duckdb.DuckDBPyConnection, path: Path, mapping: UsageMapping | None
 ) -> str | Refusal:
-    """A query of the file's own columns, `row_number` (from 1), `file_name`, `is_row_readable`."""
+    """A query of the file's own columns, `row_number` (from 1), `file_name`, `is_row_readable`.
+
+    Of text a row is a line that is not blank, wherever the system that wrote it ends lines.
+    """
     kind = _format(path, mapping)
     if mapping is None and kind != "parquet":
         return Refusal(
@@ -224,9 +228,10 @@ def _source(
         )
     file, name = text_literal(exact_pattern(path)), text_literal(path.name)
     lines = (
-        f"select row_number() over () as row_number, {name} as file_name, line"
+        f"select row_number() over () as row_number, {name} as file_name, line from (select line"
         f" from read_csv({file}, columns = {{'line': 'VARCHAR'}}, delim = '\\x01', quote = '',"
-        " escape = '', header = false, auto_detect = false, max_line_size = 16000000)"
+        " escape = '', header = false, auto_detect = false, strict_mode = false,"
+        " max_line_size = 16000000) where line is not null)"
     )
     match kind:
         case "parquet":
@@ -235,12 +240,15 @@ def _source(
                 f" true as is_row_readable, * from read_parquet({file}, hive_partitioning = false)"
             )
         case "csv":
-            delimiter = text_literal("," if mapping is None else mapping.delimiter)
-            return (
+            delimiter = "," if mapping is None else mapping.delimiter
+            whole = (
                 f"select row_number() over () as row_number, {name} as file_name,"
                 f" true as is_row_readable, * from read_csv({file}, header = true,"
-                f" all_varchar = true, delim = {delimiter}, hive_partitioning = false)"
+                f" all_varchar = true, delim = {text_literal(delimiter)}, quote = '\"',"
+                " hive_partitioning = false)"
             )
+            is_regular = _has_one_form(connection, whole)
+            return whole if is_regular else _ragged_source(connection, lines, delimiter)
         case "json_lines":
             return _json_source(connection, lines)
         case "access_log":
@@ -252,6 +260,38 @@ def _source(
                 f"select *, regexp_matches(line, {pattern}) as is_row_readable,"
                 f" regexp_extract(line, {pattern}, [{fields}]) as fields from ({lines}))"
             )
+
+
+def _has_one_form(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
+    """Whether a CSV file can be read as a whole: all rows with as many columns, quoted well."""
+    try:
+        connection.sql(f"select count(*) from ({query})").fetchall()
+    except duckdb.InvalidInputException:
+        return False
+    return True
+
+
+def _ragged_source(connection: duckdb.DuckDBPyConnection, lines: str, delimiter: str) -> str:
+    """A CSV file line by line, as one bad line would keep DuckDB from reading all the others.
+
+    A line of another form than the first is not readable, nor is a field with a line break.
+    """
+    head = connection.sql(f"select line from ({lines}) where row_number = 1").fetchall()
+    names = next(csv.reader(head[0], delimiter=delimiter))
+    end = re.escape(delimiter)
+    field = f'"(?:[^"]|"")*"|(?:[^"{end}][^{end}]*)?'
+    row = text_literal(f"(?:{field})(?:{end}(?:{field})){{{len(names) - 1}}}")
+    each = text_literal(f"{end}({field})")
+    plain = "replace(substr(field, 2, length(field) - 2), '\"\"', '\"')"
+    unquoted = f"case when starts_with(field, '\"') then {plain} else field end"
+    columns = "".join(f", fields[{n}] as {_quoted(name)}" for n, name in enumerate(names, start=1))
+    return (
+        f"select row_number, file_name, is_row_readable{columns} from ("
+        f"select row_number - 1 as row_number, file_name,"
+        f" regexp_full_match(line, {row}) as is_row_readable, case when is_row_readable then"
+        f" list_transform(regexp_extract_all({text_literal(delimiter)} || line, {each}, 1),"
+        f" lambda field: nullif({unquoted}, '')) end as fields from ({lines}) where row_number > 1)"
+    )
 
 
 def _json_source(connection: duckdb.DuckDBPyConnection, lines: str) -> str:

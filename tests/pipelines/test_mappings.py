@@ -14,7 +14,7 @@ import pytest
 from pipelines.landing import register_new_files
 from pipelines.mappings import read_mapping
 from pipelines.metering import meter_days, read_receipts
-from pipelines.paths import DataRoot
+from pipelines.paths import PACKAGE_ROOT, DataRoot
 from tests.pipelines.usage_roots import SPEC, day, snapshots
 
 IDENTITY = """
@@ -84,6 +84,69 @@ def test_csv_with_bad_cells_sets_single_rows_aside(root: DataRoot) -> None:
     ]
 
 
+RAGGED = {
+    "too few columns": ("2,acme,2026-04-01,calls\n", 1),
+    "too many columns": ("2,acme,2026-04-01,calls,1,1\n", 1),
+    "many too many": ("2,acme,2026-04-01,calls,1,1,,1,1\n", 1),
+    "a quote that is not closed": ('2,"acme,2026-04-01,calls,1\n', 1),
+    "text after a quote": ('2,"acme"x,2026-04-01,calls,"1"5\n', 1),
+    "a word": ("total 17\n", 1),
+    "lines of two systems": ("2,acme,2026-04-01,calls,1\r\n", 0),
+    "a blank line of another system": ("\r\n", None),
+}
+
+
+@pytest.mark.parametrize(("line", "bad"), RAGGED.values(), ids=RAGGED)
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_csv_row_of_another_form_is_set_aside_alone(
+    root: DataRoot, line: str, bad: int | None, name: str
+) -> None:
+    rest = '3,"acme",2026-04-01,"calls","2.5"\n4,"a""c,me",2026-04-01,calls,4\n,,,,\n'
+    text = (CSV + line + rest).encode()
+    log(root, IDENTITY, gzip.compress(text) if name.endswith(".gz") else text, name)
+    rows = 4 if bad is None else 5
+    counted = 4 if bad == 0 else 3
+    assert metered(root) == [(rows, 0, counted, rows - counted)]
+    values = Decimal(9 if bad == 0 else 8)
+    assert daily(root)["value"].sum() == values
+    assert set(daily(root)["customer_id"]) == {"acme", 'a"c,me'}
+    if bad:
+        assert set_aside(root) == [(2, "unreadable_row"), (5, "missing_event_id")]
+
+
+def set_aside(root: DataRoot) -> list[tuple[int, str]]:
+    """Row and reason of each row that is set aside."""
+    (path,) = (root.dataset("set_aside") / "landing_day=2026-04-02").iterdir()
+    return pl.read_parquet(path).sort("row_number").select("row_number", "reason").rows()
+
+
+def test_csv_keeps_its_quoted_line_breaks(root: DataRoot) -> None:
+    log(root, IDENTITY, CSV + '2,"ac\nme",2026-04-01,calls,1\n', "a.csv")
+    assert metered(root) == [(2, 0, 2, 0)]
+    assert set(daily(root)["customer_id"]) == {"acme", "ac\nme"}
+
+
+def test_a_ragged_row_after_a_hundred_thousand_good_ones(root: DataRoot) -> None:
+    good = "".join(f"{n},acme,2026-04-01,calls,1\n" for n in range(100_000))
+    log(root, IDENTITY, f"id,customer,at,feature,value\n{good}x,y\n", "a.csv")
+    assert metered(root) == [(100_001, 0, 100_000, 1)]
+    assert set_aside(root) == [(100_001, "unreadable_row")]
+
+
+def test_a_ragged_csv_with_tabs(root: DataRoot) -> None:
+    text = (CSV + "2,acme\n").replace(",", "\t")
+    log(root, f'{IDENTITY}delimiter: "\\t"\n', text, "a.csv")
+    assert metered(root) == [(2, 0, 1, 1)]
+
+
+def test_json_lines_of_two_systems_are_read_and_blank_ones_are_no_rows(root: DataRoot) -> None:
+    row = '{"id": %d, "customer": "acme", "at": 1775001600, "feature": "calls", "value": 1}'
+    text = f"{row % 1}\n{row % 2}\r\n\n{row % 3}\r\n{{\n"
+    log(root, f"{IDENTITY}time_unit: s\n", text, "a.jsonl")
+    assert metered(root) == [(4, 0, 3, 1)]
+    assert set_aside(root) == [(4, "unreadable_row")]
+
+
 def test_a_filter_counts_what_it_leaves_out(root: DataRoot) -> None:
     rows = CSV + "2,acme,2026-04-01,calls,0\n3,acme,2026-04-01,calls,7\n"
     log(root, f"{IDENTITY}filter: value <> '0'\n", rows, "a.csv")
@@ -130,6 +193,20 @@ def test_access_logs_count_bytes_by_client(root: DataRoot) -> None:
     assert rows == [("10.0.0.1", Decimal(200)), ("2001:db8::1", Decimal(5))]
     reasons = snapshots(root, customers=()).rows_set_aside["reason"].to_list()
     assert sorted(reasons) == ["unreadable_row", "unreadable_value"]
+
+
+def test_an_access_log_of_two_systems_is_read(root: DataRoot) -> None:
+    line = LINE.format(client="10.0.0.1", size="2")
+    log(root, ACCESS, line + line.replace("\n", "\r\n") + line, "access.log")
+    assert metered(root) == [(3, 0, 3, 0)]
+
+
+def test_a_line_of_a_web_server_without_a_byte_count_has_no_value(root: DataRoot) -> None:
+    shipped = (PACKAGE_ROOT / "data" / "mappings" / "web_server.yaml").read_text(encoding="utf-8")
+    text = LINE.format(client="10.0.0.1", size="-") + LINE.format(client="10.0.0.1", size="3")
+    log(root, shipped.replace("bandwidth", "calls"), text, "access.log")
+    assert metered(root) == [(2, 0, 1, 1)]
+    assert set_aside(root) == [(1, "missing_value")]
 
 
 AI = """
