@@ -23,7 +23,7 @@ from pipelines.edges import keep_edges
 from pipelines.mappings import text_literal
 from pipelines.memory_metering import UsageEvent, meter_events
 from pipelines.metering import MeteringSpec, connected
-from pipelines.paths import DataRoot, sql_text
+from pipelines.paths import DataRoot, exact_pattern, sql_text
 from pipelines.reasons import use_texts
 from pipelines.usage_frames import (
     PRICE,
@@ -334,11 +334,11 @@ def _edge_days(
 
 def _register_files(connection: duckdb.DuckDBPyConnection, root: DataRoot) -> None:
     for name, schema in (*SOURCES.items(), ("usage_receipts", USAGE_RECEIPTS)):
-        paths = ", ".join(text_literal(str(path)) for path in current_files(root, name).values())
+        paths = [text_literal(exact_pattern(path)) for path in current_files(root, name).values()]
         if paths:
             connection.execute(
                 f"create or replace temp view {name} as"
-                f" from read_parquet([{paths}], hive_partitioning = false)"
+                f" from read_parquet([{', '.join(paths)}], hive_partitioning = false)"
             )
         else:
             connection.register(name, empty(schema).to_arrow())

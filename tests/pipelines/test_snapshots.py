@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -381,3 +382,16 @@ def test_snapshots_are_what_the_rules_give_event_by_event(
     }
     assert found == expected(events, bounds, cutoff)
     assert failed_checks(root, requests, customers=(ACME,), spec=SPEC, through=day("04-20")) == {}
+
+
+def test_a_root_whose_path_looks_like_a_pattern_reads_its_own_files(tmp_path: Path) -> None:
+    root, other = DataRoot(tmp_path / "a[b]*c"), DataRoot(tmp_path / "abc")
+    noon = window("04-01", "04-16 12:00")
+    land(root, "04-20", [event("1", "04-05"), event("2", "04-16 10:00"), event("3", "04-16 13:00")])
+    run(root, "04-20")
+    assert quantities(snapshots(root, noon)) == {"calls": "2"}
+    for path in list(root.warehouse.rglob("*.parquet")):
+        matching = other.warehouse / path.relative_to(root.warehouse)
+        matching.parent.mkdir(parents=True, exist_ok=True)
+        pl.read_parquet(path, glob=False).clear().write_parquet(matching)
+    assert quantities(snapshots(root, noon)) == {"calls": "2"}
