@@ -12,10 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.landing import register_new_files
-from pipelines.mappings import read_mapping
+from pipelines.mappings import (
+    COLUMNS,
+    DECIMALS,
+    INSTANTS,
+    REQUIRED,
+    STRINGS,
+    TOKENS,
+    read_mapping,
+)
 from pipelines.metering import meter_days, read_receipts
 from pipelines.paths import PACKAGE_ROOT, DataRoot
-from tests.pipelines.usage_roots import SPEC, day, snapshots
+from tests.pipelines.usage_roots import SPEC, day, event, land, snapshots
 
 IDENTITY = """
 columns: {event_id: id, customer_id: customer, occurred_at: at, feature: feature, value: value}
@@ -316,3 +324,26 @@ def test_a_compressed_csv_is_read(root: DataRoot) -> None:
     log(root, IDENTITY, gzip.compress(CSV.encode()), "a.csv.gz")
     assert metered(root) == [(1, 0, 1, 0)]
     assert daily(root)["event_day"].to_list() == [date(2026, 4, 1)]
+
+
+def test_the_readme_says_of_every_canonical_column_what_it_is() -> None:
+    text = (PACKAGE_ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^ *\| (`[a-z_`, ]+) \| ([^|]+) \| ([^|]+) \|", text, re.MULTILINE)
+    told = {
+        name: (kind.strip(), default.strip())
+        for names, kind, default in rows
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    assert set(told) >= set(COLUMNS)
+    assert {name for name in COLUMNS if told[name][1] == "required"} == set(REQUIRED)
+    kinds = dict.fromkeys(STRINGS, "string") | dict.fromkeys(TOKENS, "int64")
+    kinds |= dict.fromkeys(DECIMALS, "decimal(38, 9)")
+    kinds |= dict.fromkeys(INSTANTS, "timestamp[us, UTC]")
+    assert {name: told[name][0].removesuffix(", JSON") for name in COLUMNS} == kinds
+
+
+def test_a_null_in_canonical_parquet_is_the_default(root: DataRoot) -> None:
+    rows = [event("1", "04-01", value=None), event("2", "04-01", source=None, received_at=None)]
+    land(root, "04-02", rows)
+    assert metered(root) == [(2, 0, 2, 0)]
+    assert daily(root)["value"].sum() == 2
