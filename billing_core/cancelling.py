@@ -36,7 +36,7 @@ from billing_core.records import record_named
 from billing_core.seats import seat_months, seat_price
 from billing_core.setting import Setting
 from billing_core.settling import settle
-from billing_core.state import ENDED, CustomerState, InvoiceRecord, Status, Subscription
+from billing_core.state import ENDED, CustomerState, InvoiceRecord, Status, Subscription, ended
 from billing_core.step import Scheduled, Step, refused
 
 
@@ -46,8 +46,7 @@ def cancel(state: CustomerState, action: Cancel, at: datetime, setting: Setting)
     if subscription is None or subscription.status in ENDED:
         return refused(state, ReasonCode.NOT_SUBSCRIBED, "there is no subscription to cancel")
     if subscription.status is Status.PENDING_PAYMENT:
-        ended = replace(subscription, status=Status.CANCELED, checkout=None, expires_at=None)
-        return Step(replace(state, subscription=ended))
+        return Step(replace(state, subscription=ended(subscription, at)))
     is_now = action.when == "now" or subscription.terms.is_free
     if subscription.status is Status.PAST_DUE or is_now:
         return _cancel_now(state, subscription, action, at, setting)
@@ -74,8 +73,8 @@ def end_unpaid(
     rule: PAY-1, PAY-3.
     """
     settled = _closed_now(state, subscription, at, setting)
-    ended = replace(subscription, status=Status.CANCELED, window=None, cancel_on=None)
-    return Step(replace(state, subscription=ended), windows=(settled.closed,))
+    state = replace(state, subscription=ended(subscription, at))
+    return Step(state, windows=(settled.closed,))
 
 
 def unused_credits(
@@ -130,9 +129,9 @@ def _cancel_now(
     The credit note is the cancellation's own, so no other note has its id (PAY-0).
     """
     settled = _closed_now(state, subscription, at, setting)
-    ended = replace(subscription, status=Status.CANCELED, window=None, cancel_on=None)
     if subscription.terms.is_free:
-        return Step(replace(state, subscription=ended), windows=(settled.closed,))
+        state = replace(state, subscription=ended(subscription, at))
+        return Step(state, windows=(settled.closed,))
     day = day_of(setting, state, at)
     charges = [*settled.rated.lines, *pending_true_ups(subscription, setting, at)]
     unused = unused_credits(subscription, Period(day, paid_period(subscription).end), setting, at)
@@ -152,7 +151,7 @@ def _cancel_now(
     )
     state, made = settle(state, subscription, cause, [*charges, *unused], setting)
     closed = replace(settled.closed, invoice_id=made[0].id if made else None)
-    state = replace(state, subscription=ended)
+    state = replace(state, subscription=ended(subscription, at))
     return Step(state, invoices=(*notes, *made), windows=(closed,))
 
 

@@ -25,7 +25,7 @@ from billing_core.rating import RatedWindow, rate_window
 from billing_core.seats import advance_lines, open_seats, true_up_lines
 from billing_core.setting import Setting
 from billing_core.settling import settle
-from billing_core.state import CustomerState, SeatHolding, Status, Subscription
+from billing_core.state import CustomerState, SeatHolding, Subscription, ended
 from billing_core.step import ClosedWindow, Step
 from billing_core.terms import Terms
 from billing_core.usage import WindowKey
@@ -262,6 +262,6 @@ def _end(
         usage=settled.rated.usage,
     )
     state, made = settle(state, subscription, cause, lines, setting)
-    ended = replace(subscription, status=Status.CANCELED, window=None)
     closed = replace(settled.closed, invoice_id=made[0].id if made else None)
-    return Step(replace(state, subscription=ended), invoices=made, windows=(closed,))
+    state = replace(state, subscription=ended(subscription, window.end_at))
+    return Step(state, invoices=made, windows=(closed,))

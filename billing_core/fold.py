@@ -33,7 +33,8 @@ from billing_core.lateness import effective_at, late_reason
 from billing_core.paying import take_payment
 from billing_core.seat_changes import change_seats
 from billing_core.setting import Setting
-from billing_core.state import Customer, CustomerState, Status, Subscription
+from billing_core.settling import correct, correction_at
+from billing_core.state import ENDED, Customer, CustomerState, Status, Subscription
 from billing_core.step import (
     ClosedWindow,
     Decision,
@@ -151,10 +152,15 @@ def _advance(
     """
     while True:
         subscription = state.subscription
-        due = due_at(subscription)
-        if subscription is None or due is None or due > at or (due == at and not is_included):
+        if subscription is None:
             return state
-        if subscription.status is Status.PENDING_PAYMENT:
+        has_ended = subscription.status in ENDED
+        due = correction_at(state, subscription, setting) if has_ended else due_at(subscription)
+        if due is None or due > at or (due == at and not is_included):
+            return state
+        if has_ended:
+            step = correct(state, subscription, setting)
+        elif subscription.status is Status.PENDING_PAYMENT:
             step = expire_checkout(state, subscription)
         else:
             step = take_boundary(state, subscription, setting)

@@ -382,7 +382,8 @@ def adjustment_lines(
     """
     if not due:
         return ()
-    earliest = _lookback_from(subscription, setting.policies_at(cause.at).late_usage_windows)
+    windows = setting.policies_at(cause.at).late_usage_windows
+    earliest = _lookback_from(subscription, cause.day, windows)
     return tuple(
         _adjustment_line(item)
         for item in due
@@ -390,12 +391,16 @@ def adjustment_lines(
     )
 
 
-def _lookback_from(subscription: Subscription, windows: int) -> date:
+def _lookback_from(subscription: Subscription, day: date, windows: int) -> date:
     """The first day on which a window ended that is still looked back at. Rule USE-7.
 
-    The last window of the subscription before is the one before a subscription's first.
+    After the end windows are counted on. The last window of the subscription before is the
+    one before a subscription's first.
     """
-    first = subscription.months + 1 - windows
+    months = subscription.months + 1
+    while boundary(subscription.anchor, months) < day:
+        months += 1
+    first = months - windows
     return boundary(subscription.anchor, first if first > 0 else first - 1)
 
 

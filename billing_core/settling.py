@@ -1,27 +1,33 @@
 """Which document a month or an end makes: one that is posted told again, a new one, or none.
 
-One path for every boundary that need not make an invoice and for every end. A renewal always
-makes one and goes to `issuing` itself; what a document contains is decided there too.
+One path for every boundary that need not make an invoice, for every end, and for what is
+corrected after it. A renewal always makes an invoice and goes to `issuing` itself; what a
+document contains is decided there too.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from billing_core.invoice import Invoice, InvoiceLine, InvoiceType
 from billing_core.issuing import (
     Cause,
     adjustment_lines,
+    invoice_id_of,
     is_booked,
     issue,
     issue_credit_note,
+    known,
     late,
     net,
     surplus_credit,
     with_due,
 )
+from billing_core.period import billing_date, midnight
 from billing_core.records import without_record
-from billing_core.setting import Setting
+from billing_core.setting import NEVER, Setting
 from billing_core.state import CustomerState, Subscription
+from billing_core.step import Step
 
 
 def settle(
@@ -87,3 +93,79 @@ def _behind(state: CustomerState, cause: Cause, charges: Sequence[InvoiceLine]) 
         return state
     surplus = surplus_credit(cause, -net(credited, credited[0].amount))
     return replace(state, credits=(*state.credits, surplus))
+
+
+def correction_at(
+    state: CustomerState, subscription: Subscription, setting: Setting
+) -> datetime | None:
+    """When a difference from what an ended subscription posted is booked; None for never.
+
+    That is the day on which it is known, since there is no next invoice; a posted correction
+    has its own.
+    rule: INV-12.
+    """
+    if subscription.settled_at is None:
+        return None
+    posted = _posted_correction(state, subscription, subscription.settled_at, setting)
+    if posted is not None:
+        return posted.made_at
+    if not state.adjustments:
+        return None
+    cause = _correction(state, subscription, subscription.settled_at, setting)
+    is_told = is_booked(state, cause, setting) or is_booked(
+        state, replace(cause, type=InvoiceType.CREDIT_NOTE), setting
+    )
+    has_lines = adjustment_lines(state.adjustments, subscription, cause, setting)
+    return cause.at if has_lines and not is_told else None
+
+
+def correct(state: CustomerState, subscription: Subscription, setting: Setting) -> Step:
+    """The adjustment invoice or credit note of an ended subscription. Rule INV-12.
+
+    takes: a subscription that has one to make: see `correction_at`.
+    """
+    settled_at = subscription.settled_at or NEVER
+    posted = _posted_correction(state, subscription, settled_at, setting)
+    if posted is None:
+        cause = _correction(state, subscription, settled_at, setting)
+        state, made = _new(state, subscription, cause, (), setting)
+    else:
+        cause = Cause(posted.type, subscription.id, posted.made_at, posted.billing_day)
+        state, made = settle(state, subscription, cause, (), setting)
+    settled = replace(subscription, settled_at=cause.at)
+    return Step(replace(state, subscription=settled), invoices=made)
+
+
+def _posted_correction(
+    state: CustomerState, subscription: Subscription, after: datetime, setting: Setting
+) -> Invoice | None:
+    """The first posted correction of an ended subscription after an instant."""
+    return min(
+        (
+            it
+            for it in setting.booked.values()
+            if it.made_at > after
+            and it.type in {InvoiceType.ADJUSTMENT, InvoiceType.CREDIT_NOTE}
+            and it.id
+            == invoice_id_of(state, Cause(it.type, subscription.id, it.made_at, it.billing_day))
+        ),
+        key=lambda it: it.made_at,
+        default=None,
+    )
+
+
+def _correction(
+    state: CustomerState, subscription: Subscription, after: datetime, setting: Setting
+) -> Cause:
+    """The cause of a correction: the last known day, but never before what it corrects.
+
+    A scenario knows of a difference from the day on which the last thing came in late.
+    """
+    at = after + timedelta(microseconds=1)
+    zone = setting.zone_of(known(state).time_zone, at)
+    day = setting.known_on if setting.takes_later_usage else setting.late_through
+    if day > billing_date(at, zone):
+        at = midnight(day, zone)
+    day = max(day, billing_date(at, zone))
+    name = subscription.id
+    return Cause(InvoiceType.ADJUSTMENT, name, at, day, known_on=max(day, at.date()))

@@ -4,7 +4,7 @@ State is a value that the fold carries from event to event. It is a cache: folde
 from the customer's first action it comes out the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -86,6 +86,7 @@ class Subscription:
     cancel_on:   the day on which a cancellation takes effect.
     checkout:    the initial invoice that waits for its payment.
     failures:    failed attempts to collect the invoice that made it past due.
+    settled_at:  of one that ended, its end or the last correction since; None before.
     """
 
     id: str
@@ -104,6 +105,20 @@ class Subscription:
     expires_at: datetime | None = None
     failures: int = 0
     due_invoice_id: str | None = None
+    settled_at: datetime | None = None
+
+
+def ended(subscription: Subscription, at: datetime) -> Subscription:
+    """A subscription cancelled at an instant: nothing of it runs any more. Rule SUB-6."""
+    return replace(
+        subscription,
+        status=Status.CANCELED,
+        window=None,
+        cancel_on=None,
+        checkout=None,
+        expires_at=None,
+        settled_at=at,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,10 @@ def open_first_period(
 
 def expire_checkout(state: CustomerState, subscription: Subscription) -> Step:
     """A checkout that was not paid in time: expired, without invoice. Rules SUB-8, PAY-0."""
-    return Step(_with(state, replace(subscription, status=Status.EXPIRED, checkout=None)))
+    expired = replace(
+        subscription, status=Status.EXPIRED, checkout=None, settled_at=subscription.expires_at
+    )
+    return Step(_with(state, expired))
 
 
 def _checkout(
@@ -98,7 +101,7 @@ def _checkout(
     days = setting.policies_at(at).checkout_days
     waiting = replace(
         subscription,
-        checkout=replace(draft, is_postable=False),
+        checkout=replace(draft, is_postable=False, billing_day=day),
         expires_at=at + timedelta(days=days),
     )
     if drafted.invoices[-1].unpaid.minor <= 0:

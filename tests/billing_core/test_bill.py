@@ -46,6 +46,7 @@ from tests.billing_core.builders import (
 SEATS = [created(), subscribed("2026-04-01", seats={"editors": "7"})]
 START = [created(), subscribed("2026-04-01")]
 YEARLY = [created(), subscribed("2026-01-01", interval="yearly")]
+PAID_START = paid("2026-04-01", ("initial", "2026-04-01"))
 
 
 def credits_left(told: Folded) -> list[str]:
@@ -76,6 +77,13 @@ def test_a_posted_history_folded_again_says_the_same() -> None:
     first = folded(story, setting, "2026-07-15")
     again = folded(story, with_booked(setting, first.invoices), "2026-07-15")
     assert same(again) == same(first)
+
+
+def test_a_checkout_paid_on_a_later_day_stays_once_posted() -> None:
+    story = [created(), subscribed("2026-04-01"), paid("2026-04-03", ("initial", "2026-04-01"))]
+    setting = setting_of(assumes_payment=False)
+    first = folded(story, setting, "2026-04-10")
+    assert folded(story, with_booked(setting, first.invoices), "2026-04-10") == first
 
 
 ENDED: dict[str, tuple[list[Any], list[Used], list[str]]] = {
@@ -533,13 +541,114 @@ def test_what_is_no_customers_fault_stops_the_run(error: BaseException) -> None:
         bill("acme", START, setting, until=instant("2026-05-02"))
 
 
-def test_late_usage_after_the_end_of_a_subscription_makes_no_invoice_yet() -> None:
-    """The difference stays due; a later invoice of the customer books it within the lookback."""
-    stop = act("2026-04-20", "cancel", when="period_end")
-    late = use("2026-04-25", "50", landed_on="2026-05-10")
-    told = posted([*START, stop], setting_of(uses=[APRIL, late]), "2026-06-30")
-    assert len(told.invoices) == 2
-    assert [str(due.amount) for due in told.state.adjustments] == ["1.00 USD"]
+AT_THE_END = act("2026-04-20", "cancel", when="period_end")
+MORE_50 = use("2026-04-25", "50", landed_on="2026-05-10")
+LESS_50 = use("2026-04-26", "-50", landed_on="2026-06-20")
+AFTER_THE_END: dict[str, tuple[list[Any], list[Used], list[str]]] = {
+    # case: (what is done after April's end, what lands late, invoices after the final one)
+    "more": ([], [MORE_50], ["2026-05-10 adjustment: adjustment api_calls 1.00 = 1.00"]),
+    "less": (
+        [],
+        [use("2026-04-25", "-50", landed_on="2026-05-10")],
+        ["2026-05-10 credit_note: adjustment api_calls -1.00 = -1.00"],
+    ),
+    "twice": (
+        [],
+        [MORE_50, use("2026-04-26", "100", landed_on="2026-05-20")],
+        [
+            "2026-05-10 adjustment: adjustment api_calls 1.00 = 1.00",
+            "2026-05-20 adjustment: adjustment api_calls 2.00 = 2.00",
+        ],
+    ),
+    "more, and taken back": (
+        [],
+        [MORE_50, replace(LESS_50, landed_on=day("2026-05-20"))],
+        [
+            "2026-05-10 adjustment: adjustment api_calls 1.00 = 1.00",
+            "2026-05-20 credit_note: adjustment api_calls -1.00 = -1.00",
+        ],
+    ),
+    "more, older than a window": ([], [replace(MORE_50, landed_on=day("2026-06-02"))], []),
+    "on the day of the next subscription": (
+        [subscribed("2026-05-10 10:00", id="s2")],
+        [MORE_50],
+        [
+            "2026-05-10 adjustment: adjustment api_calls 1.00 = 1.00",
+            "2026-05-10 initial: plan_base 29.00 = 29.00",
+            "2026-06-10 recurring: plan_base 29.00 = 29.00",
+        ],
+    ),
+    "after the next subscription began": (
+        [subscribed("2026-05-09", id="s2")],
+        [MORE_50],
+        [
+            "2026-05-09 initial: plan_base 29.00 = 29.00",
+            "2026-06-09 recurring: plan_base 29.00; adjustment api_calls 1.00 = 30.00",
+        ],
+    ),
+    "seats": (
+        [act("2026-04-16", "add_seats", "2026-05-10", feature="editors", quantity="7")],
+        [],
+        ["2026-05-10 adjustment: adjustment editors 25.00 = 25.00"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "late", "expected"), AFTER_THE_END.values(), ids=AFTER_THE_END)
+def test_what_is_corrected_after_the_end_is_dated_on_that_day(
+    steps: list[Any], late: list[Used], expected: list[str]
+) -> None:
+    """Rule INV-12: an adjustment invoice or a credit note, as there is no next invoice."""
+    uses = [APRIL, *late]
+    starts = [created(), subscribed("2026-04-01", seats={"editors": "0"}), AT_THE_END]
+    if steps and "add_seats" in steps[0].id:
+        starts[1] = subscribed("2026-04-01", seats={"editors": "3"})
+        steps = [steps[0].model_copy(update={"quantity": 4})]
+    told = posted([*starts, *steps], setting_of(uses=uses), "2026-06-30")
+    assert invoices(told)[2:] == expected
+    assert told.state.adjustments == () or not expected
+    days = [f"2026-{month:02}-{on:02}" for month in (4, 5, 6) for on in (1, 2, 9, 10, 20, 29)]
+    run, _ = posted_in_turn([*starts, *steps], *days, uses=uses)
+    assert invoices(run)[2:] == expected
+
+
+def test_what_is_given_back_after_the_end_pays_the_next_subscription() -> None:
+    late = use("2026-04-25", "-50", landed_on="2026-05-10")
+    story = [*START, AT_THE_END, subscribed("2026-05-20", id="s2")]
+    told = posted(story, setting_of(uses=[APRIL, late]), "2026-05-30")
+    assert [str(item.unpaid.major) for item in told.state.invoices] == ["0.00", "0.00", "0.00"]
+    assert sum(item.paid.minor for item in told.state.invoices) == 2900 + 3900 + 2900
+
+
+def test_what_is_due_when_nobody_pays_is_invoiced_at_once() -> None:
+    """Late usage of April waits for June's invoice, but May ends unpaid. Rules PAY-1, INV-12."""
+    failures = [
+        paid(f"2026-05-20 {hour}:00", ("recurring", "2026-05-01"), result="failed", id=f"f{hour}")
+        for hour in ("09", "17", "18")
+    ]
+    story = [*START, PAID_START, *failures]
+    uses = [APRIL, MORE_50]
+    told = posted(story, setting_of(uses=uses, assumes_payment=False), "2026-06-30")
+    assert invoices(told)[2:] == ["2026-05-20 adjustment: adjustment api_calls 1.00 = 1.00"]
+
+
+CHECKED_OUT: dict[str, tuple[list[Any], list[str]]] = {
+    "expired": ([], ["2026-05-16 adjustment: adjustment api_calls 1.00 = 1.00"]),
+    "paid after it was known": (
+        [paid("2026-05-12", ("initial", "2026-05-09"))],
+        ["2026-05-12 initial: plan_base 29.00; adjustment api_calls 1.00 = 30.00"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "expected"), CHECKED_OUT.values(), ids=CHECKED_OUT)
+def test_a_checkout_takes_what_is_due_until_it_expires(
+    steps: list[Any], expected: list[str]
+) -> None:
+    late = [MORE_50, use("2026-04-27", "0.1", landed_on="2026-05-20")]
+    story = [*START, PAID_START, AT_THE_END, subscribed("2026-05-09", id="s2"), *steps]
+    setting = setting_of(uses=[APRIL, *late], assumes_payment=False)
+    assert invoices(posted(story, setting, "2026-05-31"))[2:] == expected
 
 
 def test_what_an_end_has_only_to_take_back_is_a_credit_note() -> None:
@@ -700,7 +809,6 @@ def in_all(told: Folded, booked: dict[str, Invoice]) -> str:
 
 
 # Seats of April 11 that land after the invoices of a cancellation on April 16 are posted.
-PAID_START = paid("2026-04-01", ("initial", "2026-04-01"))
 STOP = act("2026-04-16 12:00", "cancel", when="now", id="stop")
 MORE = {"feature": "editors", "quantity": "7", "id": "more"}
 FEWER = {"feature": "editors", "quantity": "1", "id": "fewer"}
