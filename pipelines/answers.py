@@ -1,13 +1,15 @@
 """What each command's answer looks like to a person: tables and lines, nothing worked out."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from billing_core.money import Money
 from pipelines.console import grouped, table
 from pipelines.paths import DataRoot
 from pipelines.reasons import HOLD_REASONS
+from pipelines.world import currencies
 
 if TYPE_CHECKING:
     from pipelines.catalogs import Validation
@@ -247,13 +249,26 @@ def _changes(now: "Status", *, is_full: bool) -> Shown:
     """The lines that are new, gone or changed, the first of them if not asked for all."""
     if now.changes.is_empty():
         return []
-    columns = ["change", "billing_day", "customer_id", "line_type", "code", "why"]
-    rows = now.changes.select(columns).rows()
-    listed = rows if is_full else rows[:MOST_CHANGES]
+    rows = list(now.changes.iter_rows(named=True))
+    listed = [_change(row) for row in (rows if is_full else rows[:MOST_CHANGES])]
     more = len(rows) - len(listed)
     title = f"{len(rows):,} lines differ from the drafts before"
-    shown = table(title, [name.replace("_", " ") for name in columns], listed)
+    shown = table(title, ["day", "customer", "line and why", ">before", ">after"], listed)
     return [shown, *([f"and {more:,} more: fairbill status --changes"] if more else [])]
+
+
+def _change(row: Mapping[str, Any]) -> tuple[object, ...]:
+    """A changed line: amounts before and after, of a new or a gone line the one that there is."""
+    line = " ".join(filter(None, (row["change"], row["line_type"], row["code"])))
+    amounts = (row["amount_minor_before"], row["amount_minor_after"])
+    shown = (_amount(minor, row["currency"]) for minor in amounts)
+    return (row["billing_day"], row["customer_id"], f"{line}: {row['why']}", *shown)
+
+
+def _amount(minor: int | None, currency: str) -> str:
+    if minor is None:
+        return ""
+    return f"{Money(minor, currencies()[currency]).major:,} {currency}"
 
 
 def _published(now: "Status") -> str:

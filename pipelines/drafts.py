@@ -258,7 +258,7 @@ _KEY = (
     "occurrence",
 )
 _COMPARED = {
-    "amount": pl.col("amount_minor").cast(pl.String),
+    "amount": pl.col("amount_minor"),
     "quantity": pl.col("quantity_exact"),
     "unit price": pl.col("unit_price_exact"),
     "used": pl.col("used_exact"),
@@ -270,6 +270,7 @@ _COMPARED = {
     "tax rate": pl.col("tax_rate_bp").cast(pl.String),
     "rule": pl.col("rule"),
 }
+_CAUSES = tuple(name for name in _COMPARED if name != "amount")
 
 
 def diff_drafts(
@@ -279,9 +280,9 @@ def diff_drafts(
 
     takes:   two tables of draft lines; ids of invoices that are posted by now.
     returns: one row a line that differs, by (billing_day, customer_id, invoice_id, ...):
-             `change` is new, gone, changed or posted; `why` names the rule of a new or gone
-             line, and what differs of a changed one (`used 10 -> 12; amount 5 -> 6`, amounts
-             in minor units).
+             `change` is new, gone, changed or posted; amounts before and after are in minor
+             units; `why` names the rule of a new or gone line, and what else differs of a
+             changed one (`used 10 -> 12`), or `amount` where nothing else does.
     """
     joined = _compared(before).join(
         _compared(after), on=_KEY, how="full", coalesce=True, nulls_equal=True, suffix="_after"
@@ -302,8 +303,8 @@ def diff_drafts(
     return shown.select(
         "change",
         *_KEY[:-1],
-        amount_minor_before=pl.col("amount").cast(pl.Int64),
-        amount_minor_after=pl.col("amount_after").cast(pl.Int64),
+        amount_minor_before="amount",
+        amount_minor_after="amount_after",
         currency=pl.coalesce("currency", "currency_after"),
         why="why",
     ).sort("billing_day", "customer_id", "invoice_id", "line_type", "code", "service_start", "why")
@@ -329,13 +330,15 @@ def _compared(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _differences() -> pl.Expr:
-    """`used 10 -> 12; amount 5 -> 6`, empty when nothing differs."""
+    """`used 10 -> 12; days 3 of 30 -> 4 of 30`, `amount` alone, empty when nothing differs."""
     texts = []
-    for name in _COMPARED:
+    for name in _CAUSES:
         old, new = pl.col(name).fill_null("none"), pl.col(f"{name}_after").fill_null("none")
         text = pl.concat_str(pl.lit(f"{name} "), old, pl.lit(" -> "), new)
         texts.append(pl.when(old != new).then(text))
-    return pl.concat_str(texts, separator="; ", ignore_nulls=True)
+    causes = pl.concat_str(texts, separator="; ", ignore_nulls=True)
+    is_other_amount = pl.col("amount").ne_missing(pl.col("amount_after"))
+    return pl.when((causes == "") & is_other_amount).then(pl.lit("amount")).otherwise(causes)
 
 
 def _tables_by_day(invoices: Sequence[Invoice]) -> dict[str, dict[str, pl.DataFrame]]:

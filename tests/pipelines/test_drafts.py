@@ -160,10 +160,13 @@ def test_a_changed_line_says_what_changed() -> None:
         (
             "changed",
             "feature_overage",
-            "amount 2000 -> 2100; quantity 2000 -> 2100; used 102000 -> 102100",
+            "quantity 2000 -> 2100; used 102000 -> 102100",
         ),
-        ("changed", "tax", "amount 2499 -> 2520"),
+        ("changed", "tax", "amount"),
     ]
+    difference = drafts.diff_drafts(lines_of(before), lines_of(after))
+    amounts = difference.select("amount_minor_before", "amount_minor_after").rows()
+    assert amounts == [(2000, 2100), (2499, 2520)]
 
 
 def test_a_line_above_moves_no_other_line() -> None:
@@ -180,7 +183,7 @@ def test_two_lines_alike_are_told_apart_by_their_order() -> None:
     before = replace(samples.recurring("a"), lines=(line, line))
     after = replace(before, lines=(line, replace(line, amount=Money(200, samples.USD))))
     assert summary_of(drafts.diff_drafts(lines_of(before), lines_of(after))) == [
-        ("changed", "plan_base", "amount 100 -> 200")
+        ("changed", "plan_base", "amount")
     ]
 
 

@@ -1,0 +1,45 @@
+"""What people read in a terminal of eighty columns: every amount, and no line that is longer."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipelines import answers, drafts
+from pipelines.paths import DataRoot
+from pipelines.status import status_of
+from tests.pipelines import samples
+from tests.pipelines.roots import THROUGH
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    return DataRoot(tmp_path)
+
+
+def read(shown: answers.Shown) -> str:
+    """The answer as a terminal of eighty columns shows it, each run of blanks as one."""
+    console = Console(width=80, highlight=False)
+    with console.capture() as captured:
+        for each in shown:
+            console.print(each)
+    text = captured.get()
+    assert max(len(line) for line in text.splitlines()) <= 80
+    return " ".join(text.replace("│", " ").split())
+
+
+def test_a_changed_line_shows_its_amounts_before_and_after(root: DataRoot) -> None:
+    name = "a-customer-with-a-long-id"
+    for used in (102_000, 102_100):
+        drafts.write_drafts(root, [samples.recurring(name, used=used)], through=THROUGH)
+    text = read(answers.status(status_of(root), is_full=True))
+    assert "2 lines differ from the drafts before" in text
+    assert "20.00 USD" in text
+    assert "21.00 USD" in text
+    assert "24.99 USD 25.20 USD" in text
+
+
+def test_a_new_line_has_no_amount_before(root: DataRoot) -> None:
+    drafts.write_drafts(root, [samples.initial("a")], through=THROUGH)
+    text = read(answers.status(status_of(root), is_full=True))
+    assert "new tax standard: INV-13 20.79 USD" in text
