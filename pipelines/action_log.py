@@ -189,6 +189,15 @@ def register_actions(
     return tuple(file for file in files if file.landing_day <= through)
 
 
+def registered_actions(root: DataRoot, through: date) -> tuple[LandedFile, ...]:
+    """The action files that are registered through a landing day; nothing is registered now.
+
+    returns: in order of (landing_day, path). raises: ActionRegisterDamaged.
+    """
+    files = sorted(_registered(root)[0], key=lambda file: (file.landing_day, file.path))
+    return tuple(file for file in files if file.landing_day <= through)
+
+
 def read_actions(root: DataRoot, files: Iterable[LandedFile]) -> ActionLog:
     """The actions of registered files, in the order taken. Rules ACT-1, ACT-2.
 

@@ -298,13 +298,17 @@ def inputs_of(root: DataRoot) -> Inputs:
     }
     for folder in (root.actions_landing, root.mappings):
         files[folder.relative_to(root.root).as_posix()] = _folder_hash(folder, "**/*")
-    sources = _folder_hash(PACKAGE_ROOT, "billing_core/**/*.py", "sql/[su]*/**/*.sql")
     return Inputs(
         files=dict(sorted(files.items())),
         engine=_version("fairbill"),
-        sources=sources,
+        sources=engine_sources(),
         tzdata=_version("tzdata"),
     )
+
+
+def engine_sources() -> str:
+    """The hash of what decides what is owed: the billing core and the usage SQL."""
+    return _folder_hash(PACKAGE_ROOT, "billing_core/**/*.py", "sql/[su]*/**/*.sql")
 
 
 def verify_books(root: DataRoot) -> list[Problem]:

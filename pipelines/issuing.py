@@ -4,10 +4,12 @@ What can be posted and how is decided in `posting`; this reads what that has to 
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 
 import polars as pl
 
 from billing_core.catalog import Catalog
+from pipelines.booked_states import states_at_boundaries
 from pipelines.datasets import current_file
 from pipelines.documents import catalog_versions, in_force
 from pipelines.paths import DataRoot
@@ -27,6 +29,7 @@ def post_reviewed(root: DataRoot, *, draft_hash: str, issued_on: date) -> Posted
         issued_on=issued_on,
         numbering=numbering_of(catalog),
         payment_days=payment_days(root, catalog),
+        states_of=partial(states_at_boundaries, root),
     )
 
 

@@ -4,7 +4,7 @@ What is posted is decided from values (`postable`, `numbered`); `post` reads, de
 writes. Posting the same drafts again finds nothing left to post and changes nothing.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from string import Formatter
@@ -30,6 +30,10 @@ from pipelines.publications import raise_if_not_drafted
 from pipelines.writer import writer
 
 NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+StatesOf = Callable[[Drafts, Books, Sequence[PostedInvoice]], Sequence[BookedState]]
+"""What gives the states to keep: of the drafts, the books before, and what is posted now."""
 
 
 class DraftsHaveChanged(BillingError):
@@ -134,14 +138,14 @@ def post(
     issued_on: date,
     numbering: Numbering,
     payment_days: Mapping[str, int] | None = None,
-    states: Sequence[BookedState] = (),
+    states_of: StatesOf | None = None,
     inputs: Inputs | None = None,
 ) -> Posted:
     """Post what can be posted of exactly the drafts that were looked at. Rules PST-2, PST-6.
 
     takes:  payment_days, of the customers who pay on terms, days after the issue date;
-            states, of customers at their boundaries (those without a posted invoice are
-            left out); inputs, None to take the hashes of what lies there now.
+            states_of, what gives the states of the customers at their boundaries, kept as
+            a cache; inputs, None to take the hashes of what lies there now.
     raises: DraftsHaveChanged, CatalogNotDrafted, IssueDateGoesBack, NumberIsTaken,
             DamagedBooks, NoDrafts, DamagedDrafts, WriterIsBusy, DiskIsFull. Nothing was
             posted then.
@@ -171,7 +175,7 @@ def post(
             inputs=inputs or inputs_of(root),
             invoices=invoices,
             outcomes=_decided(drafts.outcomes, books, boundaries),
-            states=[state for state in states if state.customer_id in boundaries],
+            states=[] if states_of is None else states_of(drafts, books, invoices),
         )
         write_posting(root, posting)
         return Posted(len(books.postings) + 1, invoices, left_out)
