@@ -169,20 +169,24 @@ def tax_lines(
 ) -> tuple[InvoiceLine, ...]:
     """One tax line for each rate, on the sum of its lines, highest first; none out of scope.
 
-    Customer credits reduce the bases by largest remainder.
+    Customer credits reduce the bases by largest remainder. A line that corrects another
+    brings its rate along, whatever the customer's is now.
     rule: TAX-1, TAX-2, TAX-3, INV-13.
     """
     how = treatment(customer, catalog.seller, catalog.tax, day)
     by_category: dict[str, int] = defaultdict(int)
-    for line in lines:
-        if line.charge_type != "customer_credit":
-            by_category[line.tax_category] += line.amount.minor
     bases: dict[int | None, int] = defaultdict(int)
-    categories: dict[int | None, list[str]] = defaultdict(list)
-    for category in sorted(by_category):
+    categories: dict[int | None, set[str]] = defaultdict(set)
+    for line in lines:
+        if line.corrects is not None:
+            bases[line.tax_rate_bp] += line.amount.minor
+            categories[line.tax_rate_bp].add(line.tax_category)
+        elif line.charge_type != "customer_credit":
+            by_category[line.tax_category] += line.amount.minor
+    for category, minor in by_category.items():
         rate = rate_bp(how, category, catalog.tax, day)
-        bases[rate] += by_category[category]
-        categories[rate].append(category)
+        bases[rate] += minor
+        categories[rate].add(category)
     drawn = sum(line.amount.minor for line in lines if line.charge_type == "customer_credit")
     if drawn:
         rates = sorted(bases, key=lambda rate: -1 if rate is None else rate)
@@ -190,7 +194,7 @@ def tax_lines(
         for rate, part in zip(rates, allocate(Money(drawn, currency), weights), strict=True):
             bases[rate] += part.minor
     return tuple(
-        _tax_line(Money(bases[rate], currency), rate, "+".join(categories[rate]), day)
+        _tax_line(Money(bases[rate], currency), rate, "+".join(sorted(categories[rate])), day)
         for rate in sorted((rate for rate in bases if rate is not None), reverse=True)
     )
 

@@ -185,9 +185,9 @@ def _note_on(
     """
     whole = unpaid_with_due(opened, state, cause, setting)
     least = whole if whole.minor < opened.unpaid.minor else opened.unpaid
+    lines = _corrected(unused, opened)
     wanted, shown = (
-        _corrected(at_most(unused, most, state=state, cause=cause, setting=setting), opened)
-        for most in (whole, least)
+        at_most(lines, most, state=state, cause=cause, setting=setting) for most in (whole, least)
     )
     notes: tuple[Invoice, ...] = ()
     if shown or is_booked(state, cause, setting):
@@ -197,11 +197,13 @@ def _note_on(
 
 
 def _corrected(lines: Sequence[InvoiceLine], opened: InvoiceRecord) -> tuple[InvoiceLine, ...]:
-    """Credit lines as lines of the invoice that they correct. Rule INV-13."""
+    """Credit lines as lines of the invoice that they correct. Rules INV-13, TAX-2."""
+    rates = dict(opened.rates)
     return tuple(
         replace(
             line,
             type=LineType.PLAN_BASE if line.code is None else LineType.FEATURE_SEATS,
+            tax_rate_bp=rates.get(line.tax_category),
             corrects=opened.id,
             rule="SUB-9",
         )

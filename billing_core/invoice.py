@@ -76,7 +76,9 @@ class InvoiceLine:
     used, included: priced units of the window, where the line is about usage or seats.
     service:    the days that the line pays for.
     rule:       the rule that made it.
-    corrects:   the id of the posted invoice that an adjustment corrects.
+    corrects:   the id of the invoice that an adjustment or a credit note's line corrects.
+    tax_rate_bp: of a tax line; of a line that corrects, the rate of what it corrects, None
+                for no tax (TAX-2).
     """
 
     type: LineType

@@ -17,7 +17,7 @@ from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, Us
 from billing_core.late_usage import is_more_waived, is_within_reach
 from billing_core.money import Money, total
 from billing_core.period import Period, Window, billing_date, boundary
-from billing_core.records import with_record
+from billing_core.records import corrected_rate, with_credited, with_record
 from billing_core.setting import Setting
 from billing_core.state import (
     AdjustmentDue,
@@ -73,7 +73,7 @@ def issue(
     name = invoice_id_of(state, cause)
     if name in setting.booked:
         return _rebooked(state, setting.booked[name], cause, charges, setting)
-    corrections = adjustment_lines(state.adjustments, subscription, cause, setting)
+    corrections = adjustment_lines(state, subscription, cause, setting)
     result = assembled(
         [*charges, *corrections],
         customer=customer,
@@ -100,9 +100,9 @@ def issue_credit_note(
     lines: Sequence[InvoiceLine],
     setting: Setting,
 ) -> tuple[CustomerState, Invoice]:
-    """A credit note on one invoice: its lines negative, with the tax that they carried.
+    """A credit note: lines of invoices, negative, with the tax that they carried.
 
-    takes:   lines, negative, each naming the invoice in `corrects`.
+    takes:   lines, each naming the invoice in `corrects`, and its tax rate.
     returns: a posted note as it is; what it does not book of the adjustments stays due.
     rule:    SUB-9, INV-13, PST-2.
     """
@@ -113,13 +113,9 @@ def issue_credit_note(
     page = (*in_page_order(lines), *tax)
     note = _invoice(cause, subscription, page, state=state, setting=setting)
     note = setting.booked.get(name, note)
-    corrected = note.lines[0].corrects
-    invoices = tuple(
-        replace(record, credited=record.credited - note.total) if record.id == corrected else record
-        for record in state.invoices
-    )
+    state = with_credited(state, note)
     left = _less_adjusted(state.adjustments, note, setting)
-    return with_due(replace(state, invoices=invoices, adjustments=()), left), note
+    return with_due(replace(state, adjustments=()), left), note
 
 
 def at_most(
@@ -156,9 +152,10 @@ def unpaid_with_due(
     record: InvoiceRecord, state: CustomerState, cause: Cause, setting: Setting
 ) -> Money:
     """What is unpaid of an invoice, with the differences from it that are due and their tax."""
-    due = [_adjustment_line(it) for it in state.adjustments if it.invoice_id == record.id]
-    if not due:
+    on_it = [item for item in state.adjustments if item.invoice_id == record.id]
+    if not on_it:
         return record.unpaid
+    due = [_adjustment_line(item, state, cause, setting) for item in on_it]
     tax = tax_lines(
         due,
         customer=known(state),
@@ -344,17 +341,19 @@ def _due(name: str, day: date, line: InvoiceLine, amount: Money) -> AdjustmentDu
 def differences(
     shown: Iterable[InvoiceLine], wanted: Iterable[InvoiceLine], *, name: str, day: date
 ) -> list[AdjustmentDue]:
-    """By code, what lines would be now less what a posted document shows. ACT-3, USE-7.
+    """By code, what lines would be now less what a posted document shows. ACT-3, USE-7, TAX-2.
 
     takes: name, day: of the invoice that is corrected.
     """
     sums: dict[str | None, int] = defaultdict(int)
+    first: dict[str | None, InvoiceLine] = {}
     last: dict[str | None, InvoiceLine] = {}
     for sign, lines in ((-1, shown), (1, wanted)):
         for line in lines:
             if line.type not in NOT_CORRECTED:
                 sums[line.code] += sign * line.amount.minor
-                last[line.code] = line
+                first.setdefault(line.code, line)
+                last[line.code] = replace(line, tax_category=first[line.code].tax_category)
     return [
         _due(name, day, last[code], Money(sums[code], last[code].amount.currency))
         for code in sorted(sums, key=lambda code: code or "")
@@ -373,20 +372,20 @@ def with_due(state: CustomerState, due: Iterable[AdjustmentDue]) -> CustomerStat
 
 
 def adjustment_lines(
-    due: Sequence[AdjustmentDue], subscription: Subscription, cause: Cause, setting: Setting
+    state: CustomerState, subscription: Subscription, cause: Cause, setting: Setting
 ) -> tuple[InvoiceLine, ...]:
-    """One `adjustment` line for each posted invoice corrected and code, within the lookback.
+    """What is due: an `adjustment` line for each invoice corrected and code, in the lookback.
 
     rule: ACT-3, USE-7: the windows that ended at most `late_usage_windows` windows ago; what
           is taken back has no limit.
     """
-    if not due:
+    if not state.adjustments:
         return ()
     windows = setting.policies_at(cause.at).late_usage_windows
     earliest = _lookback_from(subscription, cause.day, windows)
     return tuple(
-        _adjustment_line(item)
-        for item in due
+        _adjustment_line(item, state, cause, setting)
+        for item in state.adjustments
         if item.invoice_day >= earliest or item.amount.minor < 0
     )
 
@@ -404,7 +403,17 @@ def _lookback_from(subscription: Subscription, day: date, windows: int) -> date:
     return boundary(subscription.anchor, first if first > 0 else first - 1)
 
 
-def _adjustment_line(due: AdjustmentDue) -> InvoiceLine:
+def _adjustment_line(
+    due: AdjustmentDue, state: CustomerState, cause: Cause, setting: Setting
+) -> InvoiceLine:
+    """A difference as a line, at the tax rate of the invoice that it corrects. Rule TAX-2."""
+    rate = corrected_rate(
+        state,
+        due.invoice_id,
+        due.tax_category,
+        day=due.invoice_day,
+        catalog=setting.version_at(cause.at).catalog,
+    )
     return InvoiceLine(
         type=LineType.ADJUSTMENT,
         code=due.code,
@@ -415,6 +424,7 @@ def _adjustment_line(due: AdjustmentDue) -> InvoiceLine:
         service=due.service,
         rule="ACT-3",
         tax_category=due.tax_category,
+        tax_rate_bp=rate,
         corrects=due.invoice_id,
     )
 

@@ -1,15 +1,22 @@
-"""What payments need to know of the invoices that were made: what is paid and credited.
+"""What is known of the invoices that were made: what is paid, credited, and at which tax.
 
 A record is kept for each invoice. What was paid too much on one is drawn by the next ones
 as a payment; who is dunned for what is unpaid is decided by `paying`.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date
+from fractions import Fraction
+from math import floor
 
-from billing_core.invoice import Invoice
+from billing_core.catalog import Catalog
+from billing_core.invoice import Invoice, LineType
 from billing_core.money import Money
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, InvoiceRecord
+from billing_core.tax import rate_bp, treatment
 
 
 def with_record(state: CustomerState, invoice: Invoice, setting: Setting) -> CustomerState:
@@ -39,8 +46,89 @@ def with_record(state: CustomerState, invoice: Invoice, setting: Setting) -> Cus
         total=invoice.total,
         paid=Money(paid, invoice.currency),
         credited=Money(0, invoice.currency),
+        rates=_rates(invoice),
     )
     return replace(state, invoices=(*records, record))
+
+
+def _rates(invoice: Invoice) -> tuple[tuple[str, int | None], ...]:
+    """The tax rate of each category of an invoice's own lines. Rule TAX-2."""
+    shown: dict[str, set[int]] = defaultdict(set)
+    corrected: dict[str, set[int | None]] = defaultdict(set)
+    own: set[str] = set()
+    for line in invoice.lines:
+        if line.type is LineType.TAX:
+            for category in line.tax_category.split("+"):
+                shown[category].add(line.tax_rate_bp or 0)
+        elif line.corrects is not None:
+            corrected[line.tax_category].add(line.tax_rate_bp)
+        else:
+            own.add(line.tax_category)
+    return tuple(
+        (category, max(shown[category] - corrected[category] or shown[category], default=None))
+        for category in sorted(own)
+    )
+
+
+def corrected_rate(
+    state: CustomerState, name: str, category: str, *, day: date, catalog: Catalog
+) -> int | None:
+    """The tax rate of what is corrected of an invoice; None for no tax. Rule TAX-2.
+
+    takes: day, the invoice's: where it has no line of the category, or was never made, the
+           customer's rate of that day counts.
+    """
+    record = record_named(state, name)
+    rates = {} if record is None else dict(record.rates)
+    if category in rates:
+        return rates[category]
+    if state.customer is None:
+        return None
+    how = treatment(state.customer, catalog.seller, catalog.tax, day)
+    return rate_bp(how, category, catalog.tax, day)
+
+
+def with_credited(state: CustomerState, note: Invoice) -> CustomerState:
+    """The state in which a credit note has credited the invoices that its lines correct.
+
+    Each gets its lines and their part of the tax, by largest remainder; what corrects an
+    invoice that was never made counts for the last one that was.
+    rule: SUB-9, PAY-2, CNV-4.
+    """
+    known = [record.id for record in state.invoices]
+    parts: dict[str | None, int] = defaultdict(int)
+    for name, minor in _parts(note):
+        parts[name if name in known else known[-1]] += minor
+    records = tuple(
+        replace(record, credited=record.credited - Money(parts[record.id], note.currency))
+        if record.id in parts
+        else record
+        for record in state.invoices
+    )
+    return replace(state, invoices=records)
+
+
+def _parts(note: Invoice) -> Iterator[tuple[str | None, int]]:
+    """Whose each part of a note is, in minor units: its lines, and its tax shared by them."""
+    bases: dict[int | None, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))
+    for line in note.lines:
+        if line.type is not LineType.TAX:
+            bases[line.tax_rate_bp][line.corrects] += line.amount.minor
+            yield line.corrects, line.amount.minor
+    for line in note.lines:
+        if line.type is LineType.TAX:
+            yield from _shared(line.amount.minor, bases[line.tax_rate_bp])
+
+
+def _shared(minor: int, bases: Mapping[str | None, int]) -> Iterator[tuple[str | None, int]]:
+    """A tax shared by what it is on, whatever the signs; the parts add up to it."""
+    names, whole = sorted(bases, key=str), sum(bases.values())
+    exact = [Fraction(minor * bases[name], whole) if whole else Fraction(0) for name in names]
+    floors = [floor(part) for part in exact]
+    by_remainder = sorted(range(len(names)), key=lambda i: (floors[i] - exact[i], i))
+    raised = set(by_remainder[: minor - sum(floors)])
+    for place, name in enumerate(names):
+        yield name, floors[place] + (place in raised)
 
 
 def record_named(state: CustomerState, name: str | None) -> InvoiceRecord | None:

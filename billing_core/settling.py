@@ -50,7 +50,7 @@ def settle(
         state, told = issue(state, subscription, alone, (), setting)
         return _behind(state, cause, charges), (told,)
     if is_booked(state, note, setting):
-        due = adjustment_lines(state.adjustments, subscription, cause, setting)
+        due = adjustment_lines(state, subscription, cause, setting)
         state, told = issue_credit_note(state, subscription, note, due, setting)
         return _behind(state, cause, charges), (told,)
     if is_booked(state, cause, setting):
@@ -72,7 +72,7 @@ def _new(
 
     An end books them on its final invoice, if they are not the customer's. Rule INV-10.
     """
-    due = adjustment_lines(state.adjustments, subscription, cause, setting)
+    due = adjustment_lines(state, subscription, cause, setting)
     if not charges and not due:
         return state, ()
     if not charges and net(due, due[0].amount).minor < 0:
@@ -115,7 +115,7 @@ def correction_at(
     is_told = is_booked(state, cause, setting) or is_booked(
         state, replace(cause, type=InvoiceType.CREDIT_NOTE), setting
     )
-    has_lines = adjustment_lines(state.adjustments, subscription, cause, setting)
+    has_lines = adjustment_lines(state, subscription, cause, setting)
     return cause.at if has_lines and not is_told else None
 
 

@@ -134,7 +134,10 @@ class CustomerCredit:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceRecord:
-    """What a payment needs to know of an invoice that was made. Rules PAY-0, PAY-2."""
+    """What payments and corrections need to know of an invoice that was made. PAY-0, PAY-2.
+
+    rates: the tax rate of each category of its own lines; None for no tax (TAX-2).
+    """
 
     id: str
     type: InvoiceType
@@ -142,6 +145,7 @@ class InvoiceRecord:
     total: Money
     paid: Money
     credited: Money
+    rates: tuple[tuple[str, int | None], ...] = ()
 
     @property
     def unpaid(self) -> Money:
