@@ -73,7 +73,7 @@ def run(facts: Facts, now: "Status") -> Shown:
     if now.drafts is None:
         return steps(facts)
     changes = _changes(now, is_full=False)
-    return [*steps(facts), *drafts(now.drafts), *changes, *findings(now.findings)]
+    return [*steps(facts), *drafts(now.drafts), *changes, *findings(now.findings), *now.notes]
 
 
 def steps(facts: Facts) -> Shown:
@@ -132,8 +132,8 @@ def status(now: "Status", *, is_full: bool) -> Shown:
             f"{landed.files:,} files, {landed.rows:,} rows",
         ),
         ("set aside whole", f"{landed.set_aside:,} files"),
-        ("metered", f"{metered.days:,} days"),
-        ("metered through", metered.last_day),
+        ("metered", f"{metered.days:,} days with files"),
+        ("metered through", metered.through),
         ("posted", f"{posted.invoices:,} invoices in {posted.postings} postings"),
         ("to post", f"{now.to_post:,} drafts"),
         ("last number", posted.last_number),
@@ -145,7 +145,7 @@ def status(now: "Status", *, is_full: bool) -> Shown:
     if now.drafts is None:
         return [stand, "No run has made drafts yet: fairbill run --through DATE"]
     changes = _changes(now, is_full=is_full)
-    return [stand, *drafts(now.drafts), *changes, *findings(now.findings)]
+    return [stand, *drafts(now.drafts), *changes, *findings(now.findings), *now.notes]
 
 
 def findings(found: "Findings") -> Shown:

@@ -42,10 +42,10 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """Landing days that are metered."""
+    """Landing days that are metered: those with files, and up to which day a run has gone."""
 
     days: int
-    last_day: date | None
+    through: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Status:
                 for those that are posted by now.
     findings:   what the last run left for a person to look at.
     is_current: whether the published warehouse has the drafts and postings of now.
+    notes:      sentences on what may surprise in the last run.
     """
 
     root: Path
@@ -82,6 +83,7 @@ class Status:
     letters: int
     published: Publication | None
     is_current: bool
+    notes: tuple[str, ...]
 
 
 def status_of(root: DataRoot) -> Status:
@@ -90,7 +92,7 @@ def status_of(root: DataRoot) -> Status:
     return Status(
         root=root.root,
         landed=_landed(root),
-        metered=_metered(root),
+        metered=_metered(root, drafts, books),
         drafts=drafts,
         to_post=0 if drafts is None else _to_post(root, drafts, books),
         changes=pl.DataFrame() if drafts is None else _changes(root, books),
@@ -101,6 +103,7 @@ def status_of(root: DataRoot) -> Status:
         is_current=publication is not None
         and publication.posting == len(books.postings)
         and publication.draft_hash == (drafts and drafts.hash),
+        notes=() if drafts is None else _notes(drafts, books),
     )
 
 
@@ -133,9 +136,23 @@ def _landed(root: DataRoot) -> Landed:
     )
 
 
-def _metered(root: DataRoot) -> Metered:
+def _metered(root: DataRoot, drafts: DraftSummary | None, books: Books) -> Metered:
     days = [partition.partition("=")[2] for partition in current_files(root, "usage_receipts")]
-    return Metered(len(days), date.fromisoformat(max(days)) if days else None)
+    run_through = [] if drafts is None else [drafts.through]
+    reached = [*map(date.fromisoformat, days), *run_through, *(it.through for it in books.postings)]
+    return Metered(len(days), max(reached, default=None))
+
+
+def _notes(drafts: DraftSummary, books: Books) -> tuple[str, ...]:
+    """That a run looked back: it shows an earlier day, and the books are as they were. PST-2."""
+    posted = books.postings[-1].through if books.postings else drafts.through
+    if drafts.through >= posted:
+        return ()
+    return (
+        f"The last run went up to {drafts.through}, and what is posted was drafted up to {posted}:"
+        " this is how things stood on that earlier day. Nothing that is posted has changed."
+        f" To go on, run with --through {posted} or a later day.",
+    )
 
 
 def _posted(books: Books) -> PostedSoFar:

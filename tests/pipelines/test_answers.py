@@ -1,5 +1,6 @@
 """What people read in a terminal of eighty columns: every amount, and no line that is longer."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,9 @@ from rich.console import Console
 
 from pipelines import answers, drafts
 from pipelines.paths import DataRoot
-from pipelines.status import status_of
-from tests.pipelines import samples
-from tests.pipelines.roots import THROUGH
+from pipelines.status import Metered, status_of
+from tests.pipelines import roots, samples
+from tests.pipelines.roots import THROUGH, calls, customer
 
 
 @pytest.fixture
@@ -43,3 +44,36 @@ def test_a_new_line_has_no_amount_before(root: DataRoot) -> None:
     drafts.write_drafts(root, [samples.initial("a")], through=THROUGH)
     text = read(answers.status(status_of(root), is_full=True))
     assert "new tax standard: INV-13 20.79 USD" in text
+
+
+def test_metered_through_is_the_day_that_was_run_through(tmp_path: Path) -> None:
+    root = billed(tmp_path)
+    assert status_of(root).metered == Metered(days=1, through=THROUGH)
+    assert f"metered through {THROUGH}" in read(answers.status(status_of(root), is_full=False))
+
+
+def test_a_run_before_the_last_posting_says_so_and_undoes_nothing(tmp_path: Path) -> None:
+    root = billed(tmp_path)
+    assert status_of(root).notes == ()
+    books, register = roots.contents(root.books), root.register.read_bytes()
+    early = THROUGH - timedelta(days=20)
+    roots.run(root, early)
+    now = status_of(root)
+    assert (roots.contents(root.books), root.register.read_bytes()) == (books, register)
+    assert (now.to_post, now.posted.invoices, now.metered.through) == (0, 2, THROUGH)
+    for shown in (answers.run({}, now), answers.status(now, is_full=False)):
+        text = " ".join(map(str, shown))
+        assert f"The last run went up to {early}" in text
+        assert f"--through {THROUGH} or a later day" in text
+    roots.run(root)
+    assert status_of(root).notes == ()
+
+
+def billed(folder: Path) -> DataRoot:
+    """Acme's April, run and posted."""
+    root = roots.begun(folder / "root")
+    roots.land_actions(root, customer("acme"))
+    roots.land_usage(root, [calls("acme", 150)])
+    roots.run(root)
+    roots.post_all(root)
+    return root
