@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 ROOT ?= data
+PORT ?= 3000
 LIBRARIES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 KEY := $(shell cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)
 READY := .venv/ready-$(KEY)
@@ -25,10 +26,10 @@ lint: setup
 bench: setup  ## the figures that the README promises, measured on this machine
 	.venv/bin/python -m tests.bench
 
-dev: setup  ## Dagster's pages on the data root $(ROOT)/
+dev: setup  ## Dagster's pages on the data root $(ROOT)/, on port $(PORT)
 	.venv/bin/fairbill init $(ROOT) >/dev/null
 	VIRTUAL_ENV=$(abspath .venv) DAGSTER_DISABLE_TELEMETRY=1 \
-	FAIRBILL_ROOT=$(abspath $(ROOT)) DAGSTER_HOME=$(abspath $(ROOT))/dagster .venv/bin/dg dev
+	FAIRBILL_ROOT=$(abspath $(ROOT)) DAGSTER_HOME=$(abspath $(ROOT))/dagster .venv/bin/dg dev --port $(PORT)
 
 setup: libraries $(READY)
 
