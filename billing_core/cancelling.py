@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 
 from billing_core.actions import Cancel, ReasonCode
 from billing_core.cycle import (
@@ -135,12 +136,8 @@ def _cancel_now(
     day = day_of(setting, state, at)
     charges = [*settled.rated.lines, *pending_true_ups(subscription, setting, at)]
     unused = unused_credits(subscription, Period(day, paid_period(subscription).end), setting, at)
-    opened = record_named(state, subscription.invoice_id)
     note = Cause(InvoiceType.CREDIT_NOTE, action.id, at, day, known_on=setting.cutoff_on(at))
-    notes: tuple[Invoice, ...] = ()
-    if opened is not None and (opened.unpaid.minor > 0 or is_booked(state, note, setting)):
-        state, notes = _note_on(opened, state, subscription, note, unused, setting=setting)
-        unused = ()
+    state, notes, unused = _with_note(state, subscription, note, unused, setting)
     cause = Cause(
         InvoiceType.FINAL,
         subscription.id,
@@ -167,33 +164,40 @@ def _closed_now(
     return Settled(RatedWindow((), usage), replace(settled.closed, usage=usage))
 
 
-def _note_on(
-    opened: InvoiceRecord,
+def _with_note(
     state: CustomerState,
     subscription: Subscription,
     cause: Cause,
-    unused: Sequence[InvoiceLine],
-    *,
+    unused: tuple[InvoiceLine, ...],
     setting: Setting,
-) -> tuple[CustomerState, tuple[Invoice, ...]]:
+) -> tuple[CustomerState, tuple[Invoice, ...], tuple[InvoiceLine, ...]]:
     """A credit note on the unpaid invoice of the period: the corrected lines, negative.
 
     It is at most what is unpaid; with what is still due on that invoice, or where the note is
     posted, its lines may come to another amount: the difference is due. It waits for what the
     final invoice beside it waits for.
-    rule: SUB-9, ACT-3.
+    returns: the note, if there is one, and the credits that are on none.
+    rule:    SUB-9, ACT-3.
     """
+    opened, is_posted = (
+        record_named(state, subscription.invoice_id),
+        is_booked(state, cause, setting),
+    )
+    if opened is None or not unused:
+        return state, (), unused
     whole = unpaid_with_due(opened, state, cause, setting)
     least = whole if whole.minor < opened.unpaid.minor else opened.unpaid
-    lines = _corrected(unused, opened)
-    wanted, shown = (
-        at_most(lines, most, state=state, cause=cause, setting=setting) for most in (whole, least)
+    if least.minor <= 0 and not is_posted:
+        return state, (), unused
+    lines, cut = (
+        _corrected(unused, opened),
+        partial(at_most, state=state, cause=cause, setting=setting),
     )
-    notes: tuple[Invoice, ...] = ()
-    if shown or is_booked(state, cause, setting):
-        state, made = issue_credit_note(state, subscription, cause, shown, setting)
-        notes, shown = (made,), made.lines
-    return with_due(state, differences(shown, wanted, name=opened.id, day=cause.day)), notes
+    wanted = cut(lines, whole) if whole.minor > 0 else lines
+    shown = wanted if is_posted else cut(lines, least)
+    state, made = issue_credit_note(state, subscription, cause, shown, setting)
+    changed = differences(made.lines, wanted, name=opened.id, day=cause.day)
+    return with_due(state, changed), (made,), ()
 
 
 def _corrected(lines: Sequence[InvoiceLine], opened: InvoiceRecord) -> tuple[InvoiceLine, ...]:

@@ -17,7 +17,7 @@ from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, Us
 from billing_core.late_usage import is_more_waived, is_within_reach
 from billing_core.money import Money, total
 from billing_core.period import Period, Window, billing_date, boundary
-from billing_core.records import corrected_rate, with_credited, with_record
+from billing_core.records import corrected_rate, record_named, with_credited, with_record
 from billing_core.setting import Setting
 from billing_core.state import (
     AdjustmentDue,
@@ -128,11 +128,9 @@ def at_most(
 ) -> tuple[InvoiceLine, ...]:
     """Credit lines cut, from the last on the page, to an amount that they reach with their tax.
 
-    takes: lines, negative; most, of any sign: at 0 or below nothing is left of them.
+    takes: lines, negative; most, > 0.
     rule:  SUB-9.
     """
-    if most.minor <= 0:
-        return ()
     taxed = partial(
         tax_lines,
         customer=known(state),
@@ -408,9 +406,9 @@ def _adjustment_line(
 ) -> InvoiceLine:
     """A difference as a line, at the tax rate of the invoice that it corrects. Rule TAX-2."""
     rate = corrected_rate(
-        state,
-        due.invoice_id,
+        record_named(state, due.invoice_id),
         due.tax_category,
+        customer=known(state),
         day=due.invoice_day,
         catalog=setting.version_at(cause.at).catalog,
     )

@@ -15,7 +15,7 @@ from billing_core.catalog import Catalog
 from billing_core.invoice import Invoice, LineType
 from billing_core.money import Money
 from billing_core.setting import Setting
-from billing_core.state import CustomerState, InvoiceRecord
+from billing_core.state import Customer, CustomerState, InvoiceRecord
 from billing_core.tax import rate_bp, treatment
 
 
@@ -71,20 +71,22 @@ def _rates(invoice: Invoice) -> tuple[tuple[str, int | None], ...]:
 
 
 def corrected_rate(
-    state: CustomerState, name: str, category: str, *, day: date, catalog: Catalog
+    record: InvoiceRecord | None,
+    category: str,
+    *,
+    customer: Customer,
+    day: date,
+    catalog: Catalog,
 ) -> int | None:
     """The tax rate of what is corrected of an invoice; None for no tax. Rule TAX-2.
 
-    takes: day, the invoice's: where it has no line of the category, or was never made, the
-           customer's rate of that day counts.
+    takes: record, None of an invoice that was never made; day, the invoice's: where it has no
+           line of the category the customer's rate of that day counts.
     """
-    record = record_named(state, name)
     rates = {} if record is None else dict(record.rates)
     if category in rates:
         return rates[category]
-    if state.customer is None:
-        return None
-    how = treatment(state.customer, catalog.seller, catalog.tax, day)
+    how = treatment(customer, catalog.seller, catalog.tax, day)
     return rate_bp(how, category, catalog.tax, day)
 
 

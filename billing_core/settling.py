@@ -75,10 +75,11 @@ def _new(
     due = adjustment_lines(state, subscription, cause, setting)
     if not charges and not due:
         return state, ()
-    if not charges and net(due, due[0].amount).minor < 0:
+    is_charged = any(line.amount.minor > 0 for line in charges)
+    if due and not is_charged and net(due, due[0].amount).minor < 0:
         note = replace(cause, type=InvoiceType.CREDIT_NOTE)
         state, made = issue_credit_note(state, subscription, note, due, setting)
-        return state, (made,)
+        return _behind(state, cause, charges), (made,)
     if not charges and cause.type is not InvoiceType.FINAL:
         cause = replace(cause, type=InvoiceType.ADJUSTMENT)
     state, made = issue(state, subscription, cause, charges, setting)
@@ -104,14 +105,13 @@ def correction_at(
     has its own.
     rule: INV-12.
     """
-    if subscription.settled_at is None:
-        return None
-    posted = _posted_correction(state, subscription, subscription.settled_at, setting)
+    after = subscription.settled_at or NEVER
+    posted = _posted_correction(state, subscription, after, setting)
     if posted is not None:
         return posted.made_at
     if not state.adjustments:
         return None
-    cause = _correction(state, subscription, subscription.settled_at, setting)
+    cause = _correction(state, subscription, after, setting)
     is_told = is_booked(state, cause, setting) or is_booked(
         state, replace(cause, type=InvoiceType.CREDIT_NOTE), setting
     )
@@ -124,10 +124,10 @@ def correct(state: CustomerState, subscription: Subscription, setting: Setting) 
 
     takes: a subscription that has one to make: see `correction_at`.
     """
-    settled_at = subscription.settled_at or NEVER
-    posted = _posted_correction(state, subscription, settled_at, setting)
+    after = subscription.settled_at or NEVER
+    posted = _posted_correction(state, subscription, after, setting)
     if posted is None:
-        cause = _correction(state, subscription, settled_at, setting)
+        cause = _correction(state, subscription, after, setting)
         state, made = _new(state, subscription, cause, (), setting)
     else:
         cause = Cause(posted.type, subscription.id, posted.made_at, posted.billing_day)

@@ -862,6 +862,38 @@ def test_a_late_seat_before_an_unpaid_invoice_is_credited_with_it() -> None:
     assert totals[0] == totals[1]
 
 
+def test_a_credit_that_was_drawn_and_should_not_have_been_is_due_again() -> None:
+    """Two seats less from before April: 25.00 of the credit that paid the next start is gone."""
+    story = [created(), subscribed("2026-03-01", seats={"editors": "7"}), STOP]
+    totals = []
+    for received_at in ("2026-03-31", "2026-04-25"):
+        less = act("2026-03-31", "remove_seats", received_at, feature="editors", quantity="2")
+        told, booked = posted_in_turn(
+            [*story, less, subscribed("2026-04-18", id="s2")],
+            "2026-03-02", "2026-04-20", "2026-04-26", "2026-05-19", "2026-05-20",
+        )  # fmt: skip
+        totals.append(in_all(told, booked))
+    assert totals == ["151.50", "151.50"]
+    assert "adjustment -14.50" not in invoices(told)[-1]
+
+
+@pytest.mark.parametrize("landed_on", ["2026-05-10", "2026-05-25"], ids=["before", "after"])
+def test_an_unpaid_invoice_that_a_correction_pays_takes_no_note(landed_on: str) -> None:
+    """429.00 of which 400.00 are paid, and then 400.00 are taken back: 14.97 are a credit."""
+    late = use("2026-04-21", "-20000", landed_on=landed_on)
+    story = [
+        *START,
+        PAID_START,
+        paid("2026-05-02", ("recurring", "2026-05-01"), amount="400.00"),
+        act("2026-05-16", "cancel", when="now"),
+    ]
+    told, booked = posted_in_turn(
+        story, "2026-04-02", "2026-05-09", "2026-05-12", "2026-05-18", "2026-05-26", "2026-05-27",
+        uses=[use("2026-04-20", "30000"), late], assumes_payment=False,
+    )  # fmt: skip
+    assert in_all(told, booked) == "43.03"  # 29.00 + 29.00 - 14.97
+
+
 AGAIN = subscribed("2026-05-10", id="s2")
 BEHIND_ANOTHER: dict[str, Any] = {
     "cancelled now": STOP,
