@@ -173,10 +173,5 @@ def open_window(state: CustomerState, setting: Setting) -> OpenWindow | None:
     return OpenWindow(key, subscription.terms)
 
 
-def missing_windows(windows: Sequence[ClosedWindow], setting: Setting) -> list[ClosedWindow]:
-    """The closed windows whose usage the setting does not have: meter them and fold again."""
-    return [window for window in windows if window.key not in setting.usage]
-
-
 def _posted_by(invoices: Iterable[Invoice], day: date) -> list[Invoice]:
     return [invoice for invoice in invoices if invoice.is_postable and invoice.known_on <= day]

@@ -17,7 +17,6 @@ from billing_core.bill import (
     bill,
     bill_posted_at_cutoff,
     late_action_days,
-    missing_windows,
     open_window,
     with_booked,
 )
@@ -1051,15 +1050,6 @@ def test_no_window_runs_without_access() -> None:
     assert subscription is not None
     paused = replace(told.state, subscription=replace(subscription, status="paused"))
     assert open_window(paused, setting_of()) is None
-
-
-def test_windows_without_usage_are_named() -> None:
-    setting = replace(setting_of(), usage={})
-    told = folded(START, setting, "2026-05-02")
-    (missing,) = missing_windows(told.windows, setting)
-    assert missing.key.start_at == instant("2026-04-01")
-    metered = replace(setting, usage={missing.key: {}})
-    assert missing_windows(told.windows, metered) == []
 
 
 # Properties of whole histories.
