@@ -26,6 +26,13 @@ QUANTITY_DIGITS = (4, 9)
 THIN_SPACE = "\N{THIN SPACE}"
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
+_WORD = re.compile(r"(?=[a-z]*[aeiouy])[a-z]{3,}$")
+"""The last word of a unit that is a word: a symbol (GB, kWh, ms) has no plural."""
+_SIBILANT = re.compile(r"(?:[xz]|ch|sh)$")
+_CONSONANT_Y = re.compile(r"(?<=[^aeiou])y$")
+
+_PACKAGE = re.compile(r"(?P<package>\w+) of (?P<size>[\d,.]+) (?P<unit>.+)")
+
 _EXACT = Context(prec=60)
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 _DECIMALS = re.compile(r"0(\.0+)?(?=[^0]|$)")
@@ -129,6 +136,39 @@ def fraction_text(quantity: Fraction, locale: Locale) -> str:
     if rest:
         parts.append(f"{rest}/{quantity.denominator}")
     return sign + (" ".join(parts) or "0")
+
+
+def unit_text(quantity: Fraction | Decimal | int, unit: str) -> str:
+    """A unit as it stands after a quantity: the catalog has the one form, this makes the other.
+
+    takes: unit, one of what is counted, in English; a symbol or a plural stays as it is.
+
+    >>> [unit_text(n, "seat") for n in (0, 1, Fraction(1, 2), 2)]
+    ['seats', 'seat', 'seats', 'seats']
+    >>> [unit_text(2, unit) for unit in ("GB", "kWh", "units", "query", "box", "GB hour", "")]
+    ['GB', 'kWh', 'units', 'queries', 'boxes', 'GB hours', '']
+    >>> [unit_text(n, "package of 1,000 call") for n in (1, 3)]
+    ['package of 1,000 calls', 'packages of 1,000 calls']
+    """
+    if found := _PACKAGE.fullmatch(unit):
+        size = Decimal(found["size"].replace(",", ""))
+        counted = unit_text(size, found["unit"])
+        return f"{unit_text(quantity, found['package'])} of {found['size']} {counted}"
+    if abs(quantity) == 1 or unit.endswith("s") or not _WORD.search(unit):
+        return unit
+    if _CONSONANT_Y.search(unit):
+        return f"{unit[:-1]}ies"
+    return f"{unit}es" if _SIBILANT.search(unit) else f"{unit}s"
+
+
+def counted_unit(unit: str) -> str:
+    """The unit in which use is counted, where a package of it is what is priced.
+
+    >>> counted_unit("package of 1,000 call"), counted_unit("call")
+    ('call', 'call')
+    """
+    found = _PACKAGE.fullmatch(unit)
+    return found["unit"] if found else unit
 
 
 def percent_text(basis_points: int, locale: Locale) -> str:

@@ -23,8 +23,12 @@ from reports.formats import (
     price_text,
     quantity_text,
     short_day_text,
+    unit_text,
 )
 from reports.posted import PostedInvoice
+
+MANY = 2
+"""The bounds of a tier speak of more than one unit."""
 
 SECTION_TITLES = {
     LineType.PLAN_BASE: "Plan",
@@ -135,7 +139,8 @@ def detail_caption(detail: LineDetail, unit: str, locale: Locale) -> str:
         case "bound":
             return f"The {detail.label} charge for the period"
         case _:
-            return " ".join(part for part in (_capital(detail.label), unit) if part)
+            bounds = (_capital(detail.label), unit_text(MANY, unit))
+            return " ".join(part for part in bounds if part)
 
 
 def use_verb(line: InvoiceLine) -> str:
@@ -152,8 +157,8 @@ def rounding_working(line: InvoiceLine) -> str:
 
 def seat_working(line: InvoiceLine, locale: Locale) -> str:
     """How many seats from which day on. Rules SEAT-2, SEAT-5."""
-    count = quantity_text(line.quantity, locale)
-    return f"{count} {line.unit} from {short_day_text(line.service.start, locale)}"
+    count = f"{quantity_text(line.quantity, locale)} {unit_text(line.quantity, line.unit)}"
+    return f"{count} from {short_day_text(line.service.start, locale)}"
 
 
 def line_digits(line: InvoiceLine) -> int:
@@ -180,7 +185,7 @@ def _rows(line: InvoiceLine, posted: PostedInvoice, locale: Locale) -> Iterator[
         text=caption(line),
         working=" · ".join(_working(line, posted, locale)),
         quantity=quantity_text(line.quantity, locale, line_digits(line)) if shows_quantity else "",
-        unit=line.unit if shows_quantity else "",
+        unit=unit_text(line.quantity, line.unit) if shows_quantity else "",
         price="" if line.unit_price is None else price_text(line.unit_price, currency, locale),
         amount=money_text(line.amount, locale),
         is_credit=line.amount.minor < 0,
@@ -207,7 +212,8 @@ def _working(line: InvoiceLine, posted: PostedInvoice, locale: Locale) -> Iterat
     if rounding := rounding_working(line):
         yield rounding
     if not has_end(line.quantity) and line.quantity.denominator <= LONGEST_FRACTION:
-        yield f"exactly {fraction_text(line.quantity, locale)} {line.unit}"
+        exactly = fraction_text(line.quantity, locale)
+        yield f"exactly {exactly} {unit_text(line.quantity, line.unit)}"
 
 
 def _used_text(line: InvoiceLine, locale: Locale) -> str:

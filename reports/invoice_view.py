@@ -20,6 +20,7 @@ from reports.formats import (
     period_text,
     quantity_text,
     reader_locale,
+    unit_text,
 )
 from reports.invoice_rows import Section, sections
 from reports.posted import Party, PostedInvoice
@@ -237,8 +238,9 @@ def _totals(invoice: Invoice, locale: Locale) -> tuple[Fact, ...]:
 def _usage_text(feature: UsedFeature, locale: Locale) -> str:
     used = quantity_text(feature.used, locale)
     if feature.unlimited:
-        return f"{used} {feature.unit}, unlimited"
-    parts = [f"{used} of {quantity_text(feature.included, locale)} {feature.unit}"]
+        return f"{used} {unit_text(feature.used, feature.unit)}, unlimited"
+    included = quantity_text(feature.included, locale)
+    parts = [f"{used} of {included} {unit_text(feature.included, feature.unit)}"]
     for name, quantity in (("blocked", feature.blocked), ("waived", feature.waived)):
         if quantity:
             parts.append(f"{quantity_text(quantity, locale)} {name}")

@@ -22,6 +22,7 @@ from reports.formats import (
     period_text,
     quantity_text,
     share_text,
+    unit_text,
 )
 from reports.revenue_figures import (
     AGE_TITLES,
@@ -280,7 +281,8 @@ def _middle_of(group: Sequence[Box]) -> str:
 
 
 def _feature_row(use: FeatureUse, locale: Locale) -> tuple[str, ...]:
-    quantity = f"{quantity_text(Fraction(use.quantity), locale)} {use.unit}"
+    number = quantity_text(Fraction(use.quantity), locale)
+    quantity = f"{number} {unit_text(use.quantity, use.unit)}"
     return (use.name, _count(use.customers, locale), quantity)
 
 

@@ -13,12 +13,14 @@ from billing_core.money import Money
 from billing_core.period import Period
 from reports.formats import (
     ENGLISH,
+    counted_unit,
     country_text,
     fraction_text,
     has_end,
     percent_text,
     period_text,
     quantity_text,
+    unit_text,
 )
 from reports.invoice_rows import caption, detail_caption, rounding_working, titled_lines, use_verb
 from reports.posted import Party, PostedInvoice
@@ -46,7 +48,7 @@ def working(line: InvoiceLine) -> str:
     >>> eur = Currency("EUR", 2)
     >>> seats = InvoiceLine(
     ...     type=LineType.FEATURE_SEATS, name="Editors", amount=Money(2700, eur),
-    ...     quantity=Fraction(3), unit="seats", unit_price=Decimal("18.00"), days=(15, 30),
+    ...     quantity=Fraction(3), unit="seat", unit_price=Decimal("18.00"), days=(15, 30),
     ...     service=Period(date(2026, 4, 16), date(2026, 5, 1)), rule="SEAT-2",
     ... )
     >>> working(seats)
@@ -55,7 +57,8 @@ def working(line: InvoiceLine) -> str:
     if line.unit_price is None:
         return ""
     days = f" x {line.days[0]}/{line.days[1]}" if line.days else ""
-    product = f"{_quantity(line.quantity)} {line.unit} x {_price(line.unit_price)}{days}"
+    count = f"{_quantity(line.quantity)} {unit_text(line.quantity, line.unit)}"
+    product = f"{count} x {_price(line.unit_price)}{days}"
     return f"{product}{_before_rounding(_exact(line), line.amount)} {line.amount}"
 
 
@@ -87,7 +90,8 @@ def _explanation(line: InvoiceLine, posted: PostedInvoice) -> Iterator[str]:
     if line.used is not None:
         limit = _quantity(line.included or Fraction(0))
         included = "unlimited" if line.unlimited else f"{limit} included"
-        yield f"{_quantity(line.used)} {line.unit} {use_verb(line)}, {included}"
+        used = f"{_quantity(line.used)} {unit_text(line.used, counted_unit(line.unit))}"
+        yield f"{used} {use_verb(line)}, {included}"
     if rounding := rounding_working(line):
         yield rounding
     if line.corrects is not None:
@@ -147,7 +151,8 @@ def _usage_text(feature: UsedFeature) -> str:
     ]
     limit = "unlimited" if feature.unlimited else f"{_quantity(feature.included)} included"
     went = f" = {' + '.join(parts)}" if parts else ""
-    return f"{feature.name}: {_quantity(feature.used)} {feature.unit} used{went}; {limit}"
+    used = f"{_quantity(feature.used)} {unit_text(feature.used, feature.unit)}"
+    return f"{feature.name}: {used} used{went}; {limit}"
 
 
 def _exact(line: InvoiceLine) -> Fraction:

@@ -106,7 +106,7 @@ def tiered(
         LineType.FEATURE_OVERAGE,
         name,
         used - included,
-        "events",
+        "event",
         None,
         currency=currency,
         service=APRIL,
@@ -136,7 +136,7 @@ def tokens(
         LineType.FEATURE_OVERAGE,
         name,
         count,
-        "tokens",
+        "token",
         None,
         currency=currency,
         service=APRIL,
@@ -252,7 +252,7 @@ def full() -> PostedInvoice:
             LineType.FEATURE_OVERAGE,
             "Transcoding",
             Fraction(130, 60),
-            "minutes",
+            "minute",
             "0.05",
             service=APRIL,
             used=Fraction(3730, 60),
@@ -282,7 +282,7 @@ def full() -> PostedInvoice:
             LineType.FEATURE_SEATS,
             "Editors",
             47,
-            "seats",
+            "seat",
             "18.00",
             charge_type="advance",
             used=Fraction(52),
@@ -292,7 +292,7 @@ def full() -> PostedInvoice:
             LineType.FEATURE_SEATS,
             "Editors",
             3,
-            "seats",
+            "seat",
             "18.00",
             service=Period(date(2026, 4, 16), date(2026, 5, 1)),
             charge_type="true_up",
@@ -324,7 +324,7 @@ def full() -> PostedInvoice:
     usage = (
         used("Events ingested", "events", 38_653_146, 10_000_000),
         used("Warm storage", "GB-months", 150, 250),
-        used("Exports", "files", 130, 100, blocked=30),
+        used("Exports", "file", 130, 100, blocked=30),
         used("Dashboards", "boards", 88, 0, unlimited=True),
     )
     return posted(taxed(lines, 0), usage=usage, note=REVERSE_CHARGE)
@@ -348,7 +348,7 @@ def long(count: int = 200) -> PostedInvoice:
                     LineType.FEATURE_OVERAGE,
                     long_name,
                     quantity,
-                    "units",
+                    "unit",
                     price,
                     service=APRIL,
                     used=Fraction(quantity + 50),
@@ -366,7 +366,7 @@ def simple(currency: Currency = USD, price: str = "99.00") -> PostedInvoice:
             LineType.FEATURE_OVERAGE,
             "API calls",
             2000,
-            "calls",
+            "call",
             "0.5" if currency == JPY else "0.01",
             currency=currency,
             service=APRIL,
@@ -374,7 +374,7 @@ def simple(currency: Currency = USD, price: str = "99.00") -> PostedInvoice:
             included=Fraction(10_000),
         ),
     ]
-    usage = (used("API calls", "calls", 12_000, 10_000),)
+    usage = (used("API calls", "call", 12_000, 10_000),)
     return posted(lines, currency=currency, usage=usage)
 
 

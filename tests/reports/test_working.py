@@ -26,7 +26,7 @@ from reports.formats import (
 )
 from reports.invoice_rows import SECTION_TITLES, sections, titled_lines
 from reports.invoice_view import REASONS, invoice_view, usage_bars
-from reports.text import invoice_text
+from reports.text import invoice_text, working
 from tests.reports import samples
 from tests.reports.samples import BHD, EUR, JPY, USD
 
@@ -155,12 +155,12 @@ def test_token_classes_stand_under_their_model_and_stay_together() -> None:
 def test_usage_bars_share_their_length_by_where_usage_went() -> None:
     bars = usage_bars(
         (
-            samples.used("Over", "units", 300, 100),
-            samples.used("Within", "units", 25, 100),
-            samples.used("Blocked", "units", 200, 100, blocked=100),
-            samples.used("Unlimited", "units", 7, 0, unlimited=True),
-            samples.used("Unused", "units", 0, 100),
-            samples.used("From the first unit on", "units", 7, 0),
+            samples.used("Over", "unit", 300, 100),
+            samples.used("Within", "unit", 25, 100),
+            samples.used("Blocked", "unit", 200, 100, blocked=100),
+            samples.used("Unlimited", "unit", 7, 0, unlimited=True),
+            samples.used("Unused", "unit", 0, 100),
+            samples.used("From the first unit on", "unit", 7, 0),
         ),
         ENGLISH,
     )
@@ -222,3 +222,18 @@ def test_costs_rounded_up_for_each_request_say_so() -> None:
     assert said not in invoice_text(posted, samples.SELLER, samples.LUMEN)
     view = invoice_view(rounded, samples.SELLER, samples.LUMEN, "en")
     assert any(said in row.working for section in view.sections for row in section.rows)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "said"),
+    [
+        pytest.param(1, "seat", "1 seat x 25.00", id="one"),
+        pytest.param(2, "seat", "2 seats x 25.00", id="two"),
+        pytest.param(Fraction(1, 2), "query", "0.5 queries x 25.00", id="a half"),
+        pytest.param(3, "GB", "3 GB x 25.00", id="a symbol"),
+        pytest.param(3, "package of 100 call", "3 packages of 100 calls x 25.00", id="packages"),
+    ],
+)
+def test_a_unit_agrees_with_its_quantity(quantity: Fraction | int, unit: str, said: str) -> None:
+    line = samples.line(LineType.FEATURE_OVERAGE, "Used", quantity, unit, "25.00")
+    assert working(line).startswith(said)
