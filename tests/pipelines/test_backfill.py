@@ -109,27 +109,40 @@ def finished(ask: Callable[..., Any], backfill: str) -> str:
 @contextmanager
 def dagster_pages(root: DataRoot, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Dagster's webserver and daemon on a free port, and a function that asks its GraphQL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {
+    port = free_port()
+    environment = {
         "DAGSTER_HOME": str(root.dagster),
         "FAIRBILL_ROOT": str(root.root),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "PYTHONWARNINGS": "ignore",
     }
     command = [sys.executable, "-m", "dagster", "dev", "--port", str(port)]
-    with (tmp_path / "dagster.log").open("wb") as log:
+    with running(command, PACKAGE_ROOT, environment, log=tmp_path / "dagster.log"):
+        yield asker(port)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def running(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], *, log: Path
+) -> Iterator[None]:
+    """A program and all that it starts, until the block ends."""
+    with log.open("wb") as output:
         server = subprocess.Popen(
             command,
-            cwd=PACKAGE_ROOT,
-            env=environment,
-            stdout=log,
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         try:
-            yield asker(port)
+            yield
         finally:
             os.killpg(server.pid, signal.SIGINT)
             try:
