@@ -118,12 +118,14 @@ def register_new_files(
     takes:   closed_through, the last landing day that a posted invoice's cutoff covers.
     returns: new files with their landing day: the folder's day where no run has gone
              through it yet, else the day of this run (USE-8); problems of files that
-             changed, vanished, lie in a wrong place or cannot be read.
+             changed, vanished, lie in a wrong place or cannot be read, and of mappings
+             that are not what files landed under.
     """
     before = read_register(root)
     found, problems = _look(root, through)
     known = {file.path: file for file in before.files}
     problems += _vanished(root, known.values())
+    problems += _changed_mappings(root, known.values())
     fresh: list[LandedFile] = []
     with duckdb.connect() as connection:
         connection.execute("set global TimeZone = 'UTC'")
@@ -165,6 +167,14 @@ def changed_problem(root: DataRoot, file: LandedFile) -> Problem | None:
     )
 
 
+def reading_problem(root: DataRoot, file: LandedFile) -> Problem | None:
+    """Why a used file cannot be read again as it landed: it, or its mapping, has changed."""
+    problem = changed_problem(root, file)
+    if problem is not None or _mapping_sha256(root, file.source) == file.mapping_sha256:
+        return problem
+    return _mapping_problem(file)
+
+
 def mapping_of(root: DataRoot, source: str) -> UsageMapping | tuple[Problem, ...] | None:
     """The mapping of a source; None where it has none."""
     path = root.mappings / f"{source}.yaml"
@@ -177,18 +187,12 @@ def file_query(
     connection: duckdb.DuckDBPyConnection, root: DataRoot, file: LandedFile
 ) -> LandedQuery | Problem:
     """How to read a used file of the register again, or why it cannot be."""
-    problem = changed_problem(root, file)
+    problem = reading_problem(root, file)
     if problem is not None:
         return problem
     mapping = mapping_of(root, file.source)
-    if _mapping_sha256(root, file.source) != file.mapping_sha256 or isinstance(mapping, tuple):
-        return Problem(
-            "LAND-07",
-            f"landing/mappings/{file.source}.yaml",
-            "(whole)",
-            f"the mapping changed after {file.path} landed on {file.landing_day}",
-            "put the mapping back, and give files with other columns a source of their own",
-        )
+    if isinstance(mapping, tuple):
+        return _mapping_problem(file)
     query = landed_query(
         connection, root.usage_landing / file.path, mapping, default_source=file.source
     )
@@ -241,6 +245,29 @@ def _vanished(root: DataRoot, files: Iterable[LandedFile]) -> list[Problem]:
         for file in files
         if file.is_used and not (root.usage_landing / file.path).exists()
     ]
+
+
+def _changed_mappings(root: DataRoot, files: Iterable[LandedFile]) -> list[Problem]:
+    """Mappings that are not what files landed under, each told by the first of those files."""
+    first = {
+        (file.source, file.mapping_sha256): file for file in reversed([*files]) if file.is_used
+    }
+    return [
+        _mapping_problem(file)
+        for (source, sha256), file in sorted(first.items(), key=lambda item: item[1].path)
+        if _mapping_sha256(root, source) != sha256
+    ]
+
+
+def _mapping_problem(file: LandedFile) -> Problem:
+    return Problem(
+        "LAND-07",
+        f"landing/mappings/{file.source}.yaml",
+        "(whole)",
+        f"the mapping changed after {file.path} landed on {file.landing_day};"
+        " what was metered with the old one stands",
+        "put the mapping back, and give files with other columns a source of their own",
+    )
 
 
 def _vanished_problem(file: LandedFile) -> Problem:

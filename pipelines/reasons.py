@@ -80,7 +80,7 @@ USE_REASONS: dict[str, tuple[str, str]] = {
 HOLD_REASONS: dict[str, str] = {
     "conflict": "one event id has two contents: land decide_conflict, which says what to keep",
     "engine_change": "this version bills otherwise than what is booked: land release_hold",
-    "missing_usage": "put back the landed file that is missing or has changed, and run again",
+    "missing_usage": "put the landed file, or its mapping, back as it was, and run again",
 }
 """Why a customer's invoices wait, and what lets them go. Rule USE-2."""
 

@@ -23,7 +23,7 @@ from pipelines.catalogs import DatedCatalog
 from pipelines.datasets import current_files
 from pipelines.drafts import DraftSummary, Hold, write_drafts
 from pipelines.history import Known, read_known
-from pipelines.landing import Registered, changed_problem, read_register, register_new_files
+from pipelines.landing import Registered, read_register, reading_problem, register_new_files
 from pipelines.metering import Metered, MeteringSpec, meter_days, read_receipts
 from pipelines.partitions import partition_of
 from pipelines.paths import DataRoot
@@ -132,7 +132,7 @@ def _without_usage(root: DataRoot, through: date, given: Known) -> list[Hold]:
         for file in read_register(root).files
         if file.is_used and (file.landing_day, file.path) in places
     )
-    if all(changed_problem(root, file) is None for file in lost):
+    if all(reading_problem(root, file) is None for file in lost):
         return []
     return [Hold(it.customer_id, "missing_usage") for it in given.customers]
 

@@ -20,7 +20,7 @@ from pipelines.drafts import read_drafts
 from pipelines.history import CatalogIsWrong
 from pipelines.paths import PACKAGE_ROOT, DataRoot
 from pipelines.posting import DraftsHaveChanged, Numbering, post
-from pipelines.steps import Drafted, land, unexplained_usage
+from pipelines.steps import Drafted, draft, land, meter, unexplained_usage
 from reports.pool import Rendered, RenderFault
 from tests.pipelines import roots
 from tests.pipelines.roots import CATALOG, LANDED, THROUGH, bills, calls, customer, run
@@ -264,6 +264,42 @@ def test_columns_that_may_be_left_out(root: DataRoot) -> None:
         if each.feature == "api_calls"
     }
     assert used == {"acme": 1, "beta": 110}
+
+
+OTHER_MAPPINGS = {
+    "edited": MAPPING.replace("value: n", 'value: "n::decimal(38, 9) * 2"'),
+    "broken": "columns: {",
+    "gone": None,
+}
+
+
+@pytest.mark.parametrize("text", OTHER_MAPPINGS.values(), ids=OTHER_MAPPINGS)
+def test_usage_is_never_read_with_a_mapping_that_it_did_not_land_under(
+    text: str | None, root: DataRoot
+) -> None:
+    mapping = root.mappings / "app.yaml"
+    root.mappings.mkdir()
+    mapping.write_text(MAPPING, encoding="utf-8")
+    rows = "id,who,what,at,n\n1,acme,api_calls,2026-04-10T12:00:00Z,150\n"
+    roots.usage_path(root, LANDED, "app/use.csv").write_text(rows, encoding="utf-8")
+    owed(run(root), ["29.00", "34.00"])
+    hash_before = read_drafts(root).summary.hash
+    if text is None:
+        mapping.unlink()
+    else:
+        mapping.write_text(text, encoding="utf-8")
+    owed(run(root), ["29.00", "34.00"])  # what was metered stands
+    assert read_drafts(root).summary.hash == hash_before
+    root.warehouse.rename(root.root / "lost")
+    land(root, THROUGH)
+    (problem,) = meter(root, THROUGH).problems
+    assert (problem.code, *place(problem)) == ("LAND-07", "app.yaml", True)
+    draft(root, THROUGH)
+    assert {it.reason for it in read_drafts(root).holds} == {"missing_usage"}
+    assert roots.post_all(root).invoices == ()
+    mapping.write_text(MAPPING, encoding="utf-8")
+    owed(run(root), ["29.00", "34.00"])
+    assert read_drafts(root).summary.hash == hash_before
 
 
 @pytest.mark.parametrize("name", ["us[1]e.parquet", "*.parquet", "????.parquet", "it's.parquet"])
