@@ -179,20 +179,16 @@ def _with_note(
     returns: the note, if there is one, and the credits that are on none.
     rule:    SUB-9, ACT-3.
     """
-    opened, is_posted = (
-        record_named(state, subscription.invoice_id),
-        is_booked(state, cause, setting),
-    )
+    opened = record_named(state, subscription.invoice_id)
     if opened is None or not unused:
         return state, (), unused
     whole = unpaid_with_due(opened, state, cause, setting)
+    is_posted = is_booked(state, cause, setting)
     least = whole if whole.minor < opened.unpaid.minor else opened.unpaid
     if least.minor <= 0 and not is_posted:
         return state, (), unused
-    lines, cut = (
-        _corrected(unused, opened),
-        partial(at_most, state=state, cause=cause, setting=setting),
-    )
+    lines = _corrected(unused, opened)
+    cut = partial(at_most, state=state, cause=cause, setting=setting)
     wanted = cut(lines, whole) if whole.minor > 0 else lines
     shown = wanted if is_posted else cut(lines, least)
     state, made = issue_credit_note(state, subscription, cause, shown, setting)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from billing_core.bill import (
@@ -1184,6 +1184,70 @@ def test_what_is_retracted_late_is_owed_nothing_in_the_end(
     )
     assert late.state.adjustments == ()
     check_identities(late)
+
+
+SEAT_STEPS = st.builds(
+    lambda do, quantity: (do, {"feature": "editors", "quantity": str(quantity)}),
+    st.sampled_from(["add_seats", "remove_seats", "set_seats"]),
+    st.integers(1, 9),
+)
+ENDS = st.one_of(
+    st.just(("cancel", {"when": "period_end"})),
+    st.just(("cancel", {"when": "now"})),
+    st.builds(
+        lambda interval: ("subscribe", {"plan": "starter", "interval": interval}),
+        st.sampled_from(["monthly", "quarterly", "yearly"]),
+    ),
+)
+
+
+@st.composite
+def late_histories(draw: st.DrawFn) -> list[tuple[Any, Any]]:
+    """Each action as it came in time and as it came: of seats some are late by days."""
+    steps = draw(
+        st.lists(
+            st.tuples(MOMENTS, st.one_of(SEAT_STEPS, ENDS), st.integers(0, 60)), max_size=7,
+            unique_by=lambda step: step[0],
+        )
+    )  # fmt: skip
+    first = subscribed("2026-01-01", seats={"editors": "6"})
+    story = [(created(), created()), (first, first)]
+    for number, (moment, (do, fields), days) in enumerate(sorted(steps, key=lambda it: it[0])):
+        at, late = f"{moment:%Y-%m-%d %H:%M}", moment + timedelta(days=days)
+        received = f"{late:%Y-%m-%d %H:%M}" if "seats" in do else at
+        story.append(
+            (
+                act(at, do, id=f"a{number}", **fields),
+                act(at, do, received, id=f"a{number}", **fields),
+            )
+        )
+    return story
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    story=late_histories(),
+    uses=st.lists(LATE_USES, max_size=3),
+    days=st.sets(st.integers(0, 330), max_size=6),
+    assumes_payment=st.booleans(),
+)
+def test_what_comes_late_comes_to_the_same_in_the_end(
+    story: list[tuple[Any, Any]], uses: list[Used], days: set[int], assumes_payment: bool
+) -> None:
+    """Runs on any days, each posted: in all the same is owed as if all had come in time."""
+    throughs = [f"{date(2026, 1, 2) + timedelta(days=on)}" for on in sorted(days)]
+    throughs += ["2027-06-01", "2027-06-02"]
+    pays = [] if assumes_payment else [paid("2026-01-01", ("initial", "2026-01-01"))]
+    given_: dict[str, Any] = {
+        "policies": {"late_usage_windows": "24"}, "assumes_payment": assumes_payment
+    }  # fmt: skip
+    late = posted_in_turn([*(it for _, it in story), *pays], *throughs, uses=uses, **dict(given_))
+    in_time = posted_in_turn(
+        [*(it for it, _ in story), *pays], "2027-06-01", "2027-06-02",
+        uses=[replace(item, landed_on=item.at.date()) for item in uses], **dict(given_),
+    )  # fmt: skip
+    assume(outcomes(late[0]) == outcomes(in_time[0]))
+    assert in_all(*late) == in_all(*in_time)
 
 
 def owed(made: tuple[Invoice, ...]) -> int:
