@@ -17,7 +17,13 @@ from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, Us
 from billing_core.late_usage import is_more_waived, is_within_reach
 from billing_core.money import Money, total
 from billing_core.period import Period, Window, billing_date, boundary
-from billing_core.records import corrected_rate, record_named, with_credited, with_record
+from billing_core.records import (
+    corrected_rate,
+    record_named,
+    records_with,
+    with_credited,
+    with_record,
+)
 from billing_core.setting import Setting
 from billing_core.state import (
     AdjustmentDue,
@@ -89,8 +95,8 @@ def issue(
     credits_left = result.credits
     if result.surplus.minor:
         credits_left = (*credits_left, surplus_credit(cause, result.surplus))
-    state = replace(state, credits=credits_left, adjustments=())
-    return with_record(state, invoice, setting), invoice
+    records = records_with(state, invoice, setting)
+    return replace(state, credits=credits_left, adjustments=(), invoices=records), invoice
 
 
 def issue_credit_note(

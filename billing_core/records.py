@@ -5,7 +5,7 @@ as a payment; who is dunned for what is unpaid is decided by `paying`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -20,18 +20,25 @@ from billing_core.tax import rate_bp, treatment
 
 
 def with_record(state: CustomerState, invoice: Invoice, setting: Setting) -> CustomerState:
-    """The state that knows of a new invoice, paid by what was paid too much before.
+    """The state that knows of a new invoice. Rule PAY-0."""
+    return replace(state, invoices=records_with(state, invoice, setting))
+
+
+def records_with(
+    state: CustomerState, invoice: Invoice, setting: Setting
+) -> tuple[InvoiceRecord, ...]:
+    """The records with that of a new invoice, paid by what was paid too much before.
 
     What was paid on its checkout is its own; where payment is assumed the rest is paid too.
     rule: PAY-0, PAY-2, TAX-2.
     """
-    owed, paid = invoice.total.minor, 0
-    records = []
+    whole = invoice.total
+    owed, paid, records = whole.minor, 0, []
     for item in state.invoices:
+        over = item.paid.minor + item.credited.minor - item.total.minor
         if item.id == invoice.id:
             paid += item.paid.minor
             continue
-        over = item.paid.minor + item.credited.minor - item.total.minor
         if over > 0 and owed > paid and item.total.currency == invoice.currency:
             drawn = min(over, owed - paid)
             paid += drawn
@@ -43,31 +50,36 @@ def with_record(state: CustomerState, invoice: Invoice, setting: Setting) -> Cus
         id=invoice.id,
         type=invoice.type,
         billing_day=invoice.billing_day,
-        total=invoice.total,
+        total=whole,
         paid=Money(paid, invoice.currency),
         credited=Money(0, invoice.currency),
         rates=_rates(invoice),
     )
-    return replace(state, invoices=(*records, record))
+    return (*records, record)
 
 
 def _rates(invoice: Invoice) -> tuple[tuple[str, int | None], ...]:
     """The tax rate of each category of an invoice's own lines. Rule TAX-2."""
-    shown: dict[str, set[int]] = defaultdict(set)
-    corrected: dict[str, set[int | None]] = defaultdict(set)
-    own: set[str] = set()
-    for line in invoice.lines:
-        if line.type is LineType.TAX:
-            for category in line.tax_category.split("+"):
-                shown[category].add(line.tax_rate_bp or 0)
-        elif line.corrects is not None:
-            corrected[line.tax_category].add(line.tax_rate_bp)
-        else:
-            own.add(line.tax_category)
-    return tuple(
-        (category, max(shown[category] - corrected[category] or shown[category], default=None))
-        for category in sorted(own)
-    )
+    taxes = [line for line in invoice.lines if line.type is LineType.TAX]
+    charges = [line for line in invoice.lines if line.type is not LineType.TAX]
+    own = sorted({line.tax_category for line in charges if line.corrects is None})
+    shown = [(category, it.tax_rate_bp) for it in taxes for category in it.tax_category.split("+")]
+    if len(shown) == len(dict(shown)):
+        found = dict(shown)
+        return tuple((category, found.get(category)) for category in own)
+    corrected = {(it.tax_category, it.tax_rate_bp) for it in charges if it.corrects}
+    return tuple((category, _own(category, shown, corrected)) for category in own)
+
+
+def _own(
+    category: str,
+    shown: Sequence[tuple[str, int | None]],
+    corrected: set[tuple[str, int | None]],
+) -> int | None:
+    """The rate of a category that stands for more than corrections; the highest of several."""
+    rates = [pair for pair in shown if pair[0] == category]
+    own = [pair for pair in rates if pair not in corrected] or rates
+    return max((rate or 0 for _, rate in own), default=None)
 
 
 def corrected_rate(
