@@ -123,7 +123,7 @@ def test_any_cadence_gives_the_same_files(root: DataRoot, tmp_path: Path) -> Non
     other = DataRoot(tmp_path / "other")
     shutil.copytree(root.root, other.root)
     assert run_range(root, FIRST, LAST).success
-    for number in (0, 1, 14, 15, 30, 31, 34):
+    for number in (0, 1, 15, 34):
         runs.materialize(other, runs.DRAFTED, partition=FIRST + timedelta(days=number))
     for name in ("usage_daily", "usage_receipts", "usage_ids"):
         assert files_of(root, name) == files_of(other, name)
@@ -155,14 +155,13 @@ def test_each_day_of_a_run_over_many_has_facts_of_its_own(root: DataRoot) -> Non
 def test_a_posted_day_writes_nothing_and_says_so(root: DataRoot) -> None:
     runs.run(root, LAST)
     runs.post(root, draft_hash=read_summary(root).hash, issued_on=LAST)
-    runs.run(root, LAST)
+    runs.materialize(root, runs.DRAFTED, partition=LAST)
     before = files(root)
     facts = runs.run(root, LAST.replace(day=1))
     assert "posted; nothing was written" in str(facts["drafts"]["posted_days"])
-    again = runs.materialize(root, runs.DRAFTED, partition=LAST.replace(day=1))
     changed = {name for name, hash_ in files(root).items() if before.get(name) != hash_}
     assert not [name for name in changed if name.startswith(("books", "documents", "outbox"))]
-    assert again["drafts"]["rows_out"] == 0
+    assert facts["drafts"]["rows_out"] == 0
 
 
 def test_a_control_sheet_has_counts_totals_and_a_preview(root: DataRoot) -> None:
