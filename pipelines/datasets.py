@@ -1,9 +1,10 @@
 """How a partition of a dataset is written: whole, once, and under the hash of its bytes.
 
 A partition is a folder `warehouse/DATASET/PARTITION/` of immutable files named
-`NNNN-HASH.parquet`; the highest number is current. The same content is never written
-again, a new content gets the next number, and a reader keeps the file that it opened
-until `sweep_superseded` takes the old ones away. Every file appears by one rename.
+`NNNN-HASH.parquet`, or `.arrow` for what is mapped into memory as it lies; the highest
+number is current. The same content is never written again, a new content gets the next
+number, and a reader keeps the file that it opened until `sweep_superseded` takes the old
+ones away. Every file appears by one rename.
 """
 
 import errno
@@ -25,8 +26,9 @@ import polars as pl
 from billing_core.errors import BillingError
 from pipelines.paths import DataRoot
 
-_NAME = re.compile(r"(\d{4,})-([0-9a-f]{16})\.parquet")
+_NAME = re.compile(r"(\d{4,})-([0-9a-f]{16})\.(parquet|arrow)")
 
+Content = bytes | memoryview
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -136,18 +138,22 @@ def write_partition(
 
     Where the partition has the same content already, nothing is written.
     """
-    content, folder = parquet_bytes(table), root.dataset(dataset) / partition
-    newest = _newest(folder)
-    if newest is not None and newest.name.endswith(f"-{_short_hash(content)}.parquet"):
+    return write_content(root, dataset, partition, parquet_bytes(table))
+
+
+def write_content(
+    root: DataRoot, dataset: str, partition: str, content: Content, suffix: str = "parquet"
+) -> PartitionFile:
+    """Write the bytes of a file as the current file of a partition, as `write_partition` does."""
+    folder = root.dataset(dataset) / partition
+    digest, newest = hashlib.sha256(content).hexdigest()[:16], _newest(folder)
+    if newest is not None and newest.name.endswith(f"-{digest}.{suffix}"):
         return PartitionFile(dataset, partition, newest, is_new=False)
-    temporary = folder / f".{uuid.uuid4().hex}.tmp"
-    with clear_disk_errors(folder):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-            return adopt_file(root, dataset, partition, temporary)
-        finally:
-            temporary.unlink(missing_ok=True)
+    number = 1 if newest is None else _number(newest) + 1
+    path = folder / f"{number:04}-{digest}.{suffix}"
+    with replaced(path) as temporary:
+        temporary.write_bytes(content)
+    return PartitionFile(dataset, partition, path, is_new=True)
 
 
 def parquet_bytes(table: pl.DataFrame) -> bytes:
@@ -156,27 +162,8 @@ def parquet_bytes(table: pl.DataFrame) -> bytes:
     They are made in memory because Polars, where a disk is full, does not say so.
     """
     buffer = io.BytesIO()
-    table.write_parquet(buffer, compression="zstd", statistics=True)
+    table.write_parquet(buffer, compression="zstd", compression_level=1, statistics=True)
     return buffer.getvalue()
-
-
-def adopt_file(root: DataRoot, dataset: str, partition: str, written: Path) -> PartitionFile:
-    """Make a file that was written elsewhere on the same disk the current one of a partition.
-
-    The file is moved; where the partition already has the same content it is removed.
-    """
-    folder = root.dataset(dataset) / partition
-    folder.mkdir(parents=True, exist_ok=True)
-    digest, newest = sha256_of(written)[:16], _newest(folder)
-    if newest is not None and newest.name.endswith(f"-{digest}.parquet"):
-        written.unlink()
-        return PartitionFile(dataset, partition, newest, is_new=False)
-    number = 1 if newest is None else _number(newest) + 1
-    path = folder / f"{number:04}-{digest}.parquet"
-    sync_file(written)
-    written.replace(path)
-    sync_folder(folder)
-    return PartitionFile(dataset, partition, path, is_new=True)
 
 
 def sweep_superseded(root: DataRoot, *, keep: Set[Path], older_than_seconds: float) -> list[Path]:
@@ -196,10 +183,6 @@ def sweep_superseded(root: DataRoot, *, keep: Set[Path], older_than_seconds: flo
     for path in gone:
         path.unlink()
     return gone
-
-
-def _short_hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _superseded(folder: Path, before: float) -> list[Path]:

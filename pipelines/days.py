@@ -1,17 +1,14 @@
 """A landing day while it is metered: its files, its rows, and which of them do not count."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from pipelines.deduplication import DayDigests, Places, Repeats
 from pipelines.digests import Digests, stable_order
-from pipelines.landed_rows import ScannedFile
+from pipelines.landed_rows import ScannedFile, joined
 from pipelines.landing import LandedFile
 from pipelines.mappings import LandedQuery
 from pipelines.usage_frames import USAGE_REVERSALS, empty
@@ -36,6 +33,7 @@ class Day:
 
     @property
     def read(self) -> list[tuple[DayFile, ScannedFile]]:
+        """The files that could be read, and what their rows gave."""
         return [(file, file.scanned) for file in self.files if file.scanned is not None]
 
 
@@ -61,28 +59,26 @@ class SettledDay:
 
 
 def day_digests(day: Day) -> DayDigests:
-    """The usable rows of all files of a day, by identity, file and row."""
+    """The usable rows of all files of a day, by file and row."""
     parts = [scanned for _, scanned in day.read]
     files = [np.full(len(s.row_numbers), f.number, np.int32) for f, s in day.read]
-    columns: list[npt.NDArray[Any]] = [
-        _joined([part.identities for part in parts], np.uint64),
-        _joined([part.contents for part in parts], np.uint64),
-        _joined([part.received for part in parts], np.int64),
-        _joined(files, np.int32),
-        _joined([part.row_numbers for part in parts], np.int32),
-    ]
-    if len(parts) > 1:
-        order = stable_order(columns[0])
-        columns = [column[order] for column in columns]
-    return DayDigests(day.day.toordinal(), *columns)
+    order, identities = stable_order(joined([part.identities for part in parts], np.uint64))
+    return DayDigests(
+        day=day.day.toordinal(),
+        identities=identities,
+        order=order,
+        contents=joined([part.contents for part in parts], np.uint64),
+        received=joined([part.received for part in parts], np.int64),
+        file_numbers=joined(files, np.int32),
+        row_numbers=joined([part.row_numbers for part in parts], np.int32),
+    )
 
 
 def settled_day(day: Day, digests: DayDigests, repeated: Repeats) -> SettledDay:
     """A day with its duplicates, conflicts and unusable rows told apart. Rules USE-1, USE-2."""
     duplicates, conflicts = _rows(digests, repeated.duplicates), _rows(digests, repeated.conflicts)
     is_counted = np.ones(len(digests.identities), np.bool_)
-    is_counted[repeated.duplicates] = False
-    is_counted[repeated.conflicts] = False
+    is_counted[repeated.places] = False
     first = pl.Series("first_day", repeated.conflicts_first_day, dtype=pl.Int64)
     excluded = [
         of_kind(duplicates, "duplicate"),
@@ -93,7 +89,7 @@ def settled_day(day: Day, digests: DayDigests, repeated: Repeats) -> SettledDay:
     return SettledDay(
         day=day,
         identities=digests.identities[is_counted],
-        contents=digests.contents[is_counted],
+        contents=digests.contents[digests.order[is_counted]],
         excluded=pl.concat(excluded),
         conflicts=conflicts.with_columns(first),
         retractions=_retractions(day, pl.concat([duplicates, conflicts])),
@@ -134,9 +130,3 @@ def _retractions(day: Day, not_counted: pl.DataFrame) -> pl.DataFrame:
     places = ["file_number", "row_number"]
     rows = pl.concat(own).join(not_counted, on=places, how="anti")
     return rows.sort("identity", *places)
-
-
-def _joined(parts: Sequence[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate(parts) if parts else np.empty(0, kind)

@@ -5,34 +5,34 @@ the new rows or in the days before, are looked at one by one; all others are new
 digest alone.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.digests import Digests
+from pipelines.read_ahead import Spread
 
 Whole = npt.NDArray[np.int64]
 Places = npt.NDArray[np.intp]
 
-Spread = Callable[..., Iterable[Any]]
-"""`map`, or the map of a pool of threads."""
-
 BEFORE_ALL = np.iinfo(np.int64).min
-_MOST_BITS = 27
+_MOST_BITS = 23
 
 
 @dataclass(frozen=True, slots=True)
 class DayDigests:
     """The usable rows of one landing day: its day number, and for each row its digests.
 
-    received: microseconds. Rows are in order of identity, file and row.
+    identities:  sorted; order: the row of each of them.
+    contents, received (microseconds), file_numbers, row_numbers: by row.
     """
 
     day: int
     identities: Digests
+    order: Places
     contents: Digests
     received: Whole
     file_numbers: npt.NDArray[np.int32]
@@ -40,51 +40,52 @@ class DayDigests:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedBefore:
-    """What one earlier landing day counted: its day number and digests, by identity.
-
-    The digests are read when they are asked for; contents only where an identity repeats.
-    """
+class CountedDay:
+    """What one earlier landing day counted: its day number and digests, by identity."""
 
     day: int
-    identities: Callable[[], Digests]
-    contents: Callable[[], Digests]
+    identities: Digests
+    contents: Digests
 
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """The places, in a day's rows, of what does not count again; and when it first counted."""
+    """What of a day does not count again, by row.
+
+    conflicts_first_day: for each conflict the number of the day on which its id counted.
+    places: of all of them, in the order of identity.
+    """
 
     duplicates: Places
     conflicts: Places
     conflicts_first_day: Whole
+    places: Places
 
 
 def repeats(
     days: Sequence[DayDigests],
-    before: Iterable[CountedBefore],
+    before: Sequence[CountedDay],
     *,
     dedupe_days: int,
     spread: Spread = map,
 ) -> list[Repeats]:
-    """What of each day was counted before. Rule USE-2.
+    """What of each day was counted before, on the day itself or on one of the days before.
 
-    takes:   days, of rising day number; before, at least the `dedupe_days` days before each
-             that are not among `days`; spread, a `map` that may work on several at once.
-    returns: for each day, in order. Of rows of one identity the first received counts, by
-             (day, received, content, row); a later one within `dedupe_days` is a duplicate
-             if its content is the same, else a conflict.
+    takes:   days, in order; before, what earlier days counted that are not among them;
+             spread, a `map` that may work on several at once.
+    returns: for each day; of rows of one identity the first received counts, by (day,
+             received, content, row); one that comes within `dedupe_days` after it is a
+             duplicate if its content is the same, else a conflict.
+    rule:    USE-2.
     """
-    everything = np.concatenate([day.identities for day in days])
-    everything.sort()
-    known = _counted_again(everything, before, spread)
-    again = everything[:-1][everything[1:] == everything[:-1]]
-    wanted = distinct(np.concatenate([again, known[0]]))
-    del everything
-    if not len(wanted):
-        nothing = np.empty(0, np.intp)
-        return [Repeats(nothing, nothing, np.empty(0, np.int64)) for _ in days]
-    return _settled(days, known, wanted, dedupe_days=dedupe_days, spread=spread)
+    found = np.concatenate([day.identities for day in days])
+    if len(days) > 1:
+        found.sort(kind="stable")  # merges what is sorted already
+    known = _known_again(found, before, spread)
+    again = found[1:][found[1:] == found[:-1]]
+    wanted = distinct(np.concatenate([again, *(day.identities for day in known)]))
+    rows = [_own_rows(day, wanted) for day in days]
+    return _settled(days, [*map(_known_rows, known), *rows], dedupe_days)
 
 
 def members(digests: Digests, wanted: Digests) -> Places:
@@ -95,30 +96,36 @@ def members(digests: Digests, wanted: Digests) -> Places:
     """
     if not len(wanted):
         return np.empty(0, np.intp)
-    likely = np.flatnonzero(_Sieve.of(wanted).passes(digests))
+    likely = _Sieve.of(wanted).places(digests)
     return likely[_stands_in(digests[likely], wanted)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Sieve:
-    """A table of leading bits: tells at once of most digests that they are not in a set.
+    """Two tables of bits: tell at once of most digests that they are not in a set.
 
-    Against a sorted array it is read from front to back, which is why it is a plain table
-    and not a Bloom filter.
+    Small enough for the processor's cache. The table of leading bits is read from front to
+    back, as the digests of a day are sorted; the one of trailing bits for what passed.
     """
 
-    table: npt.NDArray[np.bool_]
+    leading: npt.NDArray[np.bool_]
+    trailing: npt.NDArray[np.bool_]
     shift: np.uint64
+    mask: np.uint64
 
     @classmethod
     def of(cls, digests: Digests) -> "_Sieve":
-        bits = min(max(len(digests), 1).bit_length() + 5, _MOST_BITS)
-        table, shift = np.zeros(1 << bits, np.bool_), np.uint64(64 - bits)
-        table[digests >> shift] = True
-        return cls(table, shift)
+        bits = min(max(len(digests), 1).bit_length() + 3, _MOST_BITS)
+        leading, trailing = np.zeros(1 << bits, np.bool_), np.zeros(1 << bits, np.bool_)
+        shift, mask = np.uint64(64 - bits), np.uint64((1 << bits) - 1)
+        leading[(digests >> shift).view(np.int64)] = True
+        trailing[(digests & mask).view(np.int64)] = True
+        return cls(leading, trailing, shift, mask)
 
-    def passes(self, digests: Digests) -> npt.NDArray[np.bool_]:
-        found: npt.NDArray[np.bool_] = self.table[digests >> self.shift]
+    def places(self, digests: Digests) -> Places:
+        """Where digests are that may be in the set."""
+        likely = np.flatnonzero(self.leading[(digests >> self.shift).view(np.int64)])
+        found: Places = likely[self.trailing[(digests[likely] & self.mask).view(np.int64)]]
         return found
 
 
@@ -135,54 +142,71 @@ def distinct(digests: Digests) -> Digests:
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
-def _counted_again(
-    everything: Digests, before: Iterable[CountedBefore], spread: Spread
-) -> tuple[Digests, Digests, Whole]:
-    """Of the days before: identity, content and day of what stands in a sorted array."""
-    known = list(before)
-    if not known:
-        return np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.int64)
-    sieve = _Sieve.of(everything)
-
-    def again(day: CountedBefore) -> tuple[Digests, Digests, Whole]:
-        identities = day.identities()
-        likely = np.flatnonzero(sieve.passes(identities))
-        places = likely[_stands_in(identities[likely], everything)] if len(likely) else likely
-        contents = day.contents()[places] if len(places) else np.empty(0, np.uint64)
-        return identities[places], contents, np.full(len(places), day.day, np.int64)
-
-    identities, contents, numbers_of = zip(*spread(again, known), strict=True)
-    return np.concatenate(identities), np.concatenate(contents), np.concatenate(numbers_of)
+def _known_again(found: Digests, before: Sequence[CountedDay], spread: Spread) -> list[CountedDay]:
+    """What earlier days counted of sorted identities."""
+    if not before or not len(found):
+        return []
+    return list(spread(partial(_counted_again, found, _Sieve.of(found)), before))
 
 
-def _settled(
-    days: Sequence[DayDigests],
-    known: tuple[Digests, Digests, Whole],
-    wanted: Digests,
-    *,
-    dedupe_days: int,
-    spread: Spread,
-) -> list[Repeats]:
-    places = list(spread(lambda day: members(day.identities, wanted), days))
-    identity = np.concatenate(
-        [known[0], *(day.identities[at] for day, at in zip(days, places, strict=True))]
+def _counted_again(found: Digests, sieve: _Sieve, before: CountedDay) -> CountedDay:
+    likely = sieve.places(before.identities)
+    places = likely[_stands_in(before.identities[likely], found)] if len(likely) else likely
+    return CountedDay(before.day, before.identities[places], before.contents[places])
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows that have to be compared, of one day. row, place: -1 where they counted before."""
+
+    identity: Digests
+    content: Digests
+    number: Whole
+    received: Whole
+    row: Whole
+    place: Whole
+
+
+def _own_rows(day: DayDigests, wanted: Digests) -> _Rows:
+    """The rows of a day that have wanted identities."""
+    first = np.searchsorted(day.identities, wanted)
+    counts = np.searchsorted(day.identities, wanted, side="right") - first
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = np.repeat(first, counts) + within
+    row = day.order[place]
+    return _Rows(
+        identity=day.identities[place],
+        content=day.contents[row],
+        number=np.full(len(place), day.day),
+        received=day.received[row],
+        row=row,
+        place=place,
     )
-    content = np.concatenate(
-        [known[1], *(day.contents[at] for day, at in zip(days, places, strict=True))]
+
+
+def _known_rows(day: CountedDay) -> _Rows:
+    """What an earlier day counted: it stands before everything of a later one."""
+    rows = len(day.identities)
+    nowhere = np.full(rows, -1)
+    return _Rows(
+        identity=day.identities,
+        content=day.contents,
+        number=np.full(rows, day.day),
+        received=np.full(rows, BEFORE_ALL),
+        row=nowhere,
+        place=nowhere,
     )
-    number = np.concatenate(
-        [known[2], *(np.full(len(at), day.day) for day, at in zip(days, places, strict=True))]
+
+
+def _settled(days: Sequence[DayDigests], rows: Sequence[_Rows], dedupe_days: int) -> list[Repeats]:
+    """What counts of rows: of each identity the earliest."""
+    joined = _Rows(*(np.concatenate([getattr(one, f.name) for one in rows]) for f in fields(_Rows)))
+    order = np.lexsort(
+        (joined.row, joined.content, joined.received, joined.number, joined.identity)
     )
-    received = np.concatenate(
-        [
-            np.full(len(known[0]), BEFORE_ALL),
-            *(day.received[at] for day, at in zip(days, places, strict=True)),
-        ]
-    )
-    place = np.concatenate([np.full(len(known[0]), -1), *places])
-    order = np.lexsort((place, content, received, number, identity))
-    first = _first_of_each(identity[order], number[order], dedupe_days)
-    return [_of_day(day.day, place[order], number[order], content[order], first) for day in days]
+    ordered = _Rows(*(getattr(joined, f.name)[order] for f in fields(_Rows)))
+    first = _first_of_each(ordered.identity, ordered.number, dedupe_days)
+    return [_of_day(day.day, ordered, first) for day in days]
 
 
 def _first_of_each(identity: Digests, number: Whole, dedupe_days: int) -> Places:
@@ -201,13 +225,15 @@ def _first_of_each(identity: Digests, number: Whole, dedupe_days: int) -> Places
     return first
 
 
-def _of_day(day: int, place: Places, number: Whole, content: Digests, first: Places) -> Repeats:
-    rows = np.flatnonzero((number == day) & (place >= 0) & (first != np.arange(len(first))))
-    is_same = content[rows] == content[first[rows]]
-    duplicates, conflicts = rows[is_same], rows[~is_same]
-    by_place = np.argsort(place[conflicts], kind="stable")
+def _of_day(day: int, rows: _Rows, first: Places) -> Repeats:
+    is_again = (rows.number == day) & (rows.row >= 0) & (first != np.arange(len(first)))
+    again = np.flatnonzero(is_again)
+    is_same = rows.content[again] == rows.content[first[again]]
+    conflicts = again[~is_same]
+    conflicts = conflicts[np.argsort(rows.row[conflicts], kind="stable")]
     return Repeats(
-        duplicates=np.sort(place[duplicates]),
-        conflicts=place[conflicts][by_place],
-        conflicts_first_day=number[first[conflicts]][by_place],
+        duplicates=np.sort(rows.row[again[is_same]]),
+        conflicts=rows.row[conflicts],
+        conflicts_first_day=rows.number[first[conflicts]],
+        places=rows.place[again],
     )

@@ -12,16 +12,17 @@ import duckdb
 import polars as pl
 
 from billing_core.errors import BillingError, Problem
+from pipelines.counting import CountableRows, prepare_counted
 from pipelines.datasets import current_file, current_files, write_partition
+from pipelines.landed_rows import ANY_EXTENT
 from pipelines.landing import Register, read_register
 from pipelines.mappings import rows_sql
-from pipelines.metering import MeteringSpec, prepare_counted, register_prices
+from pipelines.metering_spec import MeteringSpec
 from pipelines.partitions import partition_of
 from pipelines.paths import DataRoot, sql_text
 from pipelines.retractions import counted_queries, read_excluded, whole_files
 from pipelines.usage_frames import USAGE_EDGES, USAGE_REVERSALS, conformed, empty
 
-FIRST, LAST = -(2**62), 2**62
 _KEYS = (
     "landing_day", "counts_from", "event_day", "customer_id", "feature", "occurred_at", "source",
     "event_id", "events",
@@ -81,11 +82,10 @@ def _read(
         raise DayCannotBeReadAgain(landing_day=landing_day, wanted=len(wanted), problem=queries)
     path = current_file(root, "usage_reversals", partition_of(landing_day))
     reversals = empty(USAGE_REVERSALS) if path is None else pl.read_parquet(path, glob=False)
-    register_prices(connection, spec, FIRST, LAST)
     texts = [
         rows_sql(query, file_number=number, landing_day=landing_day, features=spec.features)
         for number, query in queries.items()
     ]
-    prepare_counted(connection, texts, excluded, reversals)
+    prepare_counted(connection, spec, CountableRows(texts, excluded, reversals, ANY_EXTENT))
     connection.register("wanted_days", wanted.select("customer_id", "event_day").to_arrow())
     return conformed(connection.sql(sql_text("usage/usage_edges")).pl(), USAGE_EDGES)

@@ -2,13 +2,14 @@
 
 Canonical Parquet is read column by column as it lies, which is half the price of a query;
 every other file through the SQL of its mapping. Both give the same columns to the same
-digests and the same checks.
+digests and the same checks, and may be kept in memory until they are counted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,21 @@ import pyarrow.parquet as pq
 
 from pipelines.digests import (
     Digests,
+    column_of,
     content_digests,
     has_empty_text,
     identity_digests,
-    stable_order,
 )
-from pipelines.mappings import LandedQuery, rows_sql
+from pipelines.mappings import (
+    DECIMALS,
+    INSTANTS,
+    TOKENS,
+    LandedQuery,
+    end_of_day_sql,
+    rows_sql,
+)
 from pipelines.paths import sql_text
+from pipelines.read_ahead import Spread
 from pipelines.usage_frames import FeatureDefinition
 
 CHUNK_ROWS = 1 << 17
@@ -54,6 +63,24 @@ CANONICAL: dict[str, pa.DataType] = {
     "cache_write_tokens": pa.int64(),
     "retracts": pa.string(),
 }
+_DERIVED = (
+    "property", "dimension_1", "dimension_2", "is_property_missing", "unreadable",
+    "is_total_with_cached",
+)  # fmt: skip
+COUNTED = frozenset((*CANONICAL, *_DERIVED, "row_number")) - {
+    "source",
+    "event_id",
+    "unreadable",
+    "is_property_missing",
+    "is_total_with_cached",
+}
+"""The columns that sums are made of; what is kept of features that are no sum has all of them."""
+_SQL_TYPES = {
+    **dict.fromkeys(INSTANTS, "timestamptz"),
+    **dict.fromkeys(DECIMALS, "decimal(38, 9)"),
+    **dict.fromkeys(TOKENS, "bigint"),
+    **dict.fromkeys(("is_property_missing", "is_total_with_cached"), "boolean"),
+}
 _MICROSECONDS_A_DAY = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
 
@@ -77,13 +104,43 @@ RETRACTING: dict[str, pl.DataType | type[pl.DataType]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """Within which bounds events lie: which token prices can concern them.
+
+    first_at, last_at: microseconds; most_tokens: no request has more that are not output;
+    models: as the events name them, None for any.
+    """
+
+    first_at: int
+    last_at: int
+    most_tokens: int
+    models: frozenset[str] | None
+
+
+ANY_EXTENT = Extent(-LATEST, LATEST, LATEST, None)
+
+
+def joined_extent(extents: Sequence[Extent]) -> Extent:
+    """The bounds of the events of all of several."""
+    models = [extent.models for extent in extents]
+    return Extent(
+        first_at=min((extent.first_at for extent in extents), default=LATEST),
+        last_at=max((extent.last_at for extent in extents), default=-LATEST),
+        most_tokens=max((extent.most_tokens for extent in extents), default=0),
+        models=None if None in models else frozenset().union(*(one or () for one in models)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ScannedFile:
     """What a look at every row of a file gave.
 
     landed:     rows that passed the mapping's filter.
-    row_numbers, identities, contents, received: of the usable rows, by (identity, row).
-    first_at, last_at: the earliest and the latest instant of a usable row, microseconds.
+    row_numbers, identities, contents, received: of the usable rows, by row.
+    extent:     of the usable rows.
     unusable:   the others, with reasons; retracting: the usable rows that retract an event.
+    kept:       the rows themselves, the unusable ones too, in the columns that were asked
+                for; a column that is null in all of them is left out.
     """
 
     landed: int
@@ -91,10 +148,10 @@ class ScannedFile:
     identities: Digests
     contents: Digests
     received: npt.NDArray[np.int64]
+    extent: Extent
     unusable: pl.DataFrame
     retracting: pl.DataFrame
-    first_at: int
-    last_at: int
+    kept: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +164,15 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
+    landed: int
+    batch: pa.RecordBatch | None
     row_numbers: npt.NDArray[np.int32]
     identities: Digests
     contents: Digests
     received: npt.NDArray[np.int64]
+    extent: Extent
     unusable: pl.DataFrame
     retracting: pl.DataFrame
-    landed: int
-    first_at: int
-    last_at: int
 
 
 def scan_file(
@@ -126,15 +183,18 @@ def scan_file(
     landing_day: date,
     features: Sequence[FeatureDefinition],
     known: References,
+    keeps: frozenset[str],
+    spread: Spread = map,
 ) -> ScannedFile:
-    """Read a file once.
+    """Read a file once. spread: a `map` that may work on several of its parts at once.
 
     raises: duckdb.Error, pa.ArrowException or OSError where the file is damaged inside.
     """
     batches = canonical_batches(path, query, features)
     if batches is None:
         batches = query_batches(connection, query, landing_day=landing_day, features=features)
-    return scan(connection, batches, landing_day=landing_day, known=known)
+    digested = partial(_chunk, connection, keeps=keeps, landing_day=landing_day, known=known)
+    return _scanned(list(spread(digested, batches)), keeps=keeps)
 
 
 def scan(
@@ -145,28 +205,58 @@ def scan(
     known: References,
 ) -> ScannedFile:
     """Digests and unusable rows of batches that have the columns of `landed_rows`."""
-    end_of_day = ((landing_day - _EPOCH).days + 1) * _MICROSECONDS_A_DAY
-    connection.register("known_references", known.table)
-    chunks = [_chunk(connection, batch, end_of_day, known.priced_from) for batch in batches]
-    identities = _joined([chunk.identities for chunk in chunks], np.uint64)
-    order = stable_order(identities)
+    chunks = [
+        _chunk(connection, batch, keeps=frozenset(), landing_day=landing_day, known=known)
+        for batch in batches
+    ]
+    return _scanned(chunks, keeps=frozenset())
+
+
+def kept_rows_sql(name: str, columns: Sequence[str], *, file_number: int, landing_day: date) -> str:
+    """The text of the query that gives the `landed_rows` of rows in memory.
+
+    takes:   name, their relation; columns, those that they have: the others are null.
+    """
+    texts = {
+        column: column if column in columns else f"null::{_SQL_TYPES.get(column, 'varchar')}"
+        for column in [*CANONICAL, *_DERIVED]
+    }
+    texts["received_at"] = f"coalesce({texts['received_at']}, {end_of_day_sql(landing_day)})"
+    listed = ", ".join(f"{text} as {column}" for column, text in texts.items())
+    return (
+        f"select date '{landing_day}' as landing_day, {file_number}::integer as file_number,"
+        f" row_number, {listed} from {name}"
+    )
+
+
+def _scanned(chunks: Sequence[_Chunk], *, keeps: frozenset[str]) -> ScannedFile:
+    batches = [chunk.batch for chunk in chunks]
     return ScannedFile(
         landed=sum(chunk.landed for chunk in chunks),
-        row_numbers=_joined([chunk.row_numbers for chunk in chunks], np.int32)[order],
-        identities=identities[order],
-        contents=_joined([chunk.contents for chunk in chunks], np.uint64)[order],
-        received=_joined([chunk.received for chunk in chunks], np.int64)[order],
+        row_numbers=joined([chunk.row_numbers for chunk in chunks], np.int32),
+        identities=joined([chunk.identities for chunk in chunks], np.uint64),
+        contents=joined([chunk.contents for chunk in chunks], np.uint64),
+        received=joined([chunk.received for chunk in chunks], np.int64),
+        extent=joined_extent([chunk.extent for chunk in chunks]),
         unusable=pl.concat([pl.DataFrame(schema=UNUSABLE), *(c.unusable for c in chunks)]),
         retracting=pl.concat([pl.DataFrame(schema=RETRACTING), *(c.retracting for c in chunks)]),
-        first_at=min((chunk.first_at for chunk in chunks), default=LATEST),
-        last_at=max((chunk.last_at for chunk in chunks), default=-LATEST),
+        kept=_kept(batches) if keeps and batches else None,
     )
+
+
+def _kept(batches: Sequence[pa.RecordBatch]) -> pa.Table:
+    table = pa.Table.from_batches(batches)
+    full = [name for name in table.schema.names if table.column(name).null_count < len(table)]
+    return table.select(full)
 
 
 def canonical_batches(
     path: Path, query: LandedQuery, features: Sequence[FeatureDefinition]
 ) -> Iterator[pa.RecordBatch] | None:
-    """The rows of a file whose columns are exactly the canonical ones; None for any other."""
+    """The rows of a file whose columns are canonical as they lie, None for any other.
+
+    Columns that the file does not have are left out: they are null.
+    """
     if not query.is_canonical or path.suffix.lower() != ".parquet":
         return None
     own = set(pq.read_schema(path).names)
@@ -177,7 +267,25 @@ def canonical_batches(
         return None
     if any(types.get(name, kind) != kind for name, kind in CANONICAL.items()):
         return None
-    return _canonical_batches(file, [n for n in CANONICAL if n in types], query.default_source)
+    listed = [name for name in CANONICAL if name in types]
+    names = [name for name in listed if not _is_all_null(file.metadata, name)]
+    return _canonical_batches(file, names, query.default_source)
+
+
+def _is_all_null(metadata: pq.FileMetaData, name: str) -> bool:
+    """Whether the file itself says of a column that there is nothing in it."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    return all(
+        _nulls(column) == group.num_rows
+        for group in groups
+        for column in map(group.column, range(group.num_columns))
+        if column.path_in_schema == name
+    )
+
+
+def _nulls(column: pq.ColumnChunkMetaData) -> int | None:
+    statistics = column.statistics
+    return statistics.null_count if statistics is not None and statistics.has_null_count else None
 
 
 def query_batches(
@@ -201,16 +309,13 @@ def _canonical_batches(
     for batch in file.iter_batches(CHUNK_ROWS, columns=names, use_threads=False):
         rows = len(batch)
         columns = {name: batch.column(name) for name in names}
-        for name, kind in CANONICAL.items():
-            columns.setdefault(name, pa.nulls(rows, kind))
-        columns["source"] = _filled(columns["source"], default_source)
-        columns["value"] = _filled(columns["value"], Decimal(1))
+        source, value = (
+            columns.get(name, pa.nulls(rows, CANONICAL[name])) for name in ("source", "value")
+        )
         columns |= {
+            "source": _filled(source, default_source),
+            "value": _filled(value, Decimal(1)),
             "row_number": pa.array(np.arange(done + 1, done + rows + 1)),
-            "property": pa.nulls(rows, pa.string()),
-            "is_property_missing": pa.repeat(pa.scalar(value=False), rows),
-            "unreadable": pa.nulls(rows, pa.string()),
-            "is_total_with_cached": pa.repeat(pa.scalar(value=False), rows),
         }
         done += rows
         yield pa.RecordBatch.from_pydict(columns)
@@ -231,54 +336,85 @@ def _filled(column: pa.Array, value: str | Decimal) -> pa.Array:
 def _chunk(
     connection: duckdb.DuckDBPyConnection,
     batch: pa.RecordBatch,
-    end_of_day: int,
-    priced_from: Mapping[str, int],
+    *,
+    keeps: frozenset[str],
+    landing_day: date,
+    known: References,
 ) -> _Chunk:
+    names = [name for name in batch.schema.names if name in keeps]
+    kept = batch.select(names) if names else None
     landed = len(batch)
     unusable = pl.DataFrame(schema=UNUSABLE)
-    if not is_plainly_usable(batch, priced_from):
-        unusable = _unusable(connection, batch)
+    extent = extent_of_rows(batch)
+    if not is_plainly_usable(batch, extent, known.priced_from):
+        unusable = _unusable(connection, batch, known)
     if len(unusable):
         numbers = batch.column("row_number").to_numpy()
         batch = batch.filter(pa.array(~np.isin(numbers, unusable["row_number"].to_numpy())))
     identities = identity_digests(batch)
-    received = batch.column("received_at").cast(pa.int64())
+    received = column_of(batch, "received_at").cast(pa.int64())
     if received.null_count:
-        received = pc.fill_null(received, end_of_day)
-    occurred = batch.column("occurred_at").drop_null().cast(pa.int64()).to_numpy()
+        received = pc.fill_null(received, _end_of_day(landing_day))
     return _Chunk(
+        landed=landed,
+        batch=kept,
         row_numbers=batch.column("row_number").to_numpy().astype(np.int32),
         identities=identities,
         contents=content_digests(batch, identities),
         received=received.to_numpy(),
+        extent=extent,
         unusable=unusable,
         retracting=_retracting(batch),
-        landed=landed,
-        first_at=int(occurred.min(initial=LATEST)),
-        last_at=int(occurred.max(initial=-LATEST)),
     )
 
 
-def is_plainly_usable(batch: pa.RecordBatch, priced_from: Mapping[str, int]) -> bool:
+def extent_of_rows(batch: pa.RecordBatch) -> Extent:
+    """The bounds of rows; of tokens they may be too wide, never too narrow."""
+    occurred = batch.column("occurred_at").drop_null().cast(pa.int64()).to_numpy()
+    return Extent(
+        first_at=int(occurred.min(initial=LATEST)),
+        last_at=int(occurred.max(initial=-LATEST)),
+        most_tokens=sum(_most(batch, name) for name in TOKENS if name != "output_tokens"),
+        models=frozenset(pc.unique(column_of(batch, "model")).drop_null().to_pylist()),
+    )
+
+
+def _most(batch: pa.RecordBatch, name: str) -> int:
+    """The highest number of a column. What lies under a null is arbitrary, a negative one huge."""
+    column = column_of(batch, name)
+    if column.null_count == len(column):
+        return 0
+    words = np.frombuffer(column.buffers()[1], "<u8", len(column), column.offset * 8)
+    return min(int(words.max()), LATEST)
+
+
+def _end_of_day(day: date) -> int:
+    return ((day - _EPOCH).days + 1) * _MICROSECONDS_A_DAY
+
+
+def is_plainly_usable(
+    batch: pa.RecordBatch, extent: Extent, priced_from: Mapping[str, int]
+) -> bool:
     """Whether it shows at once that every row can be counted, so that none has to be looked at.
 
     May say no of good rows, never yes of a bad one: what decides is `unusable_rows`.
     """
     complete = ("event_id", "customer_id", "feature", "occurred_at", "value")
-    if any(batch.column(name).null_count for name in complete):
+    if any(column_of(batch, name).null_count for name in complete):
         return False
     absent = ("unreadable", "retracts")
-    if any(batch.column(name).null_count < len(batch) for name in absent):
+    if any(column_of(batch, name).null_count < len(batch) for name in absent):
         return False
-    if pc.any(batch.column("is_property_missing")).as_py() or len(batch) == 0:
+    missing = column_of(batch, "is_property_missing").cast(pa.bool_())
+    if pc.any(missing).as_py() or len(batch) == 0:
         return False
-    if has_empty_text(batch.column("event_id")):
+    if has_empty_text(column_of(batch, "event_id")):
         return False
     return (
-        _is_small(batch.column("value"))
-        and _is_small(batch.column("amount"))
-        and _are_tokens_whole(batch)
-        and _are_models_priced(batch, priced_from)
+        _is_small(column_of(batch, "value"))
+        and _is_small(column_of(batch, "amount"))
+        and _are_tokens_whole(batch, extent)
+        and all(priced_from.get(text, LATEST) <= extent.first_at for text in extent.models or ())
     )
 
 
@@ -290,37 +426,24 @@ def _is_small(column: pa.Array) -> bool:
     return not np.any(words[1::2] ^ (words[0::2] >> 63))
 
 
-def _are_tokens_whole(batch: pa.RecordBatch) -> bool:
+def _are_tokens_whole(batch: pa.RecordBatch, extent: Extent) -> bool:
     """Whether a row has a model if and only if it has tokens, and all counts are in range."""
-    has_model = batch.column("model").is_valid()
+    has_model = column_of(batch, "model").is_valid()
     for name in ("input_tokens", "output_tokens"):
-        if not batch.column(name).is_valid().equals(has_model):
+        if not column_of(batch, name).is_valid().equals(has_model):
             return False
-    for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"):
-        column = batch.column(name)
-        if column.null_count < len(column):
-            # What lies under a null is arbitrary: it may cost the second look, never skip it.
-            words = np.frombuffer(column.buffers()[1], "<u8", len(column), column.offset * 8)
-            if int(words.max()) > MOST_TOKENS:
-                return False
-    return True
+    return max(extent.most_tokens, _most(batch, "output_tokens")) <= MOST_TOKENS
 
 
-def _are_models_priced(batch: pa.RecordBatch, priced_from: Mapping[str, int]) -> bool:
-    column = batch.column("model")
-    if column.null_count == len(column):
-        return True
-    first_at = pc.min(batch.column("occurred_at")).cast(pa.int64()).as_py()
-    models = pc.unique(column).drop_null().to_pylist()
-    return all(priced_from.get(model, LATEST) <= first_at for model in models)
-
-
-def _unusable(connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch) -> pl.DataFrame:
-    connection.register("landed_rows", pa.Table.from_batches([batch]))
-    try:
-        found: pl.DataFrame = connection.sql(sql_text("staging/unusable_rows")).pl()
-    finally:
-        connection.unregister("landed_rows")
+def _unusable(
+    connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch, known: References
+) -> pl.DataFrame:
+    with connection.cursor() as own:
+        own.register("known_references", known.table)
+        own.register("batch", pa.Table.from_batches([batch]))
+        rows = kept_rows_sql("batch", batch.schema.names, file_number=0, landing_day=_EPOCH)
+        own.execute(f"create temp view landed_rows as {rows}")
+        found: pl.DataFrame = own.sql(sql_text("staging/unusable_rows")).pl()
     return found.select(
         pl.col(name).cast(pl.Datetime("us", "UTC")).dt.replace_time_zone(None)
         if name == "occurred_at" and found.schema[name] != pl.Datetime("us")
@@ -330,7 +453,7 @@ def _unusable(connection: duckdb.DuckDBPyConnection, batch: pa.RecordBatch) -> p
 
 
 def _retracting(batch: pa.RecordBatch) -> pl.DataFrame:
-    column = batch.column("retracts")
+    column = column_of(batch, "retracts")
     if column.null_count == len(column):
         return pl.DataFrame(schema=RETRACTING)
     rows = batch.filter(column.is_valid())
@@ -351,5 +474,8 @@ def _texts(column: pa.Array) -> list[str | None]:
     return texts
 
 
-def _joined(parts: Sequence[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:
+def joined(parts: Sequence[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:
+    """Arrays one after the other; of none an empty one of a kind."""
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, kind)

@@ -175,8 +175,7 @@ def rows_sql(
     if query.includes_cached:
         cached = f"{parts['cache_read_tokens']} - {parts['cache_write_tokens']}"
         parts["input_tokens"] = f"{parts['input_tokens']} - {cached}"
-    end_of_day = f"timestamptz '{landing_day} 00:00:00+00' + interval 1 day"
-    parts["received_at"] = f"coalesce({parts['received_at']}, {end_of_day})"
+    parts["received_at"] = f"coalesce({parts['received_at']}, {end_of_day_sql(landing_day)})"
     feature = parts["feature"]
     property_text = _of_properties(
         properties, feature, {f.code: f.property for f in features if f.property}
@@ -195,6 +194,11 @@ def rows_sql(
         f"select date '{landing_day}' as landing_day, {file_number}::integer as file_number,"
         f" row_number, {listed} from ({query.source}) as source{condition}"
     )
+
+
+def end_of_day_sql(landing_day: date) -> str:
+    """The instant at which a row arrived that does not say when: the end of its landing day."""
+    return f"timestamptz '{landing_day} 00:00:00+00' + interval 1 day"
 
 
 def source_rows(connection: duckdb.DuckDBPyConnection, query: LandedQuery) -> int:

@@ -7,6 +7,7 @@ relations that snapshots are made of. Nothing is written.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 import duckdb
@@ -14,19 +15,20 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipelines.days import Day, DayFile, SettledDay, day_digests, settled_day
-from pipelines.deduplication import repeats
-from pipelines.landed_rows import CANONICAL, ScannedFile, scan
-from pipelines.landing import LandedFile
-from pipelines.metering import (
-    MeteringSpec,
+from pipelines.counting import (
+    CountableRows,
     counted_tables,
-    instants_of,
+    extent_of,
     known_references,
     prepare_counted,
-    register_prices,
-    rows_set_aside,
 )
+from pipelines.days import Day, DayFile, SettledDay, day_digests, settled_day
+from pipelines.deduplication import CountedDay, repeats
+from pipelines.digests import Digests
+from pipelines.kept_days import rows_set_aside
+from pipelines.landed_rows import CANONICAL, ScannedFile, scan
+from pipelines.landing import LandedFile
+from pipelines.metering_spec import MeteringSpec
 from pipelines.paths import sql_text
 from pipelines.retractions import FIRST_DAYS, EarlierDays, with_retractions
 from pipelines.usage_frames import (
@@ -102,21 +104,42 @@ def _settled(
     tables: Mapping[date, pa.Table],
     spec: MeteringSpec,
 ) -> list[SettledDay]:
-    if not days:
-        return []
-    digests = [day_digests(day) for day in days]
-    found = repeats(digests, (), dedupe_days=spec.dedupe_days)
-    settled = list(map(settled_day, days, digests, found))
-    names = {day: f"landed_on_{day:%Y%m%d}" for day in tables}
-    for day, table in tables.items():
-        connection.register(names[day], table)
-    earlier = EarlierDays(
-        first=pl.DataFrame(schema=FIRST_DAYS),
-        counted={},
-        excluded=lambda _: pl.DataFrame(),
-        queries=lambda day, _: [f"select * from {names[day]}"],
+    """What of each day counts, in order: the days before are those of the same events."""
+    for landing_day, table in tables.items():
+        connection.register(_name(landing_day), table)
+    counted: list[CountedDay] = []
+    settled: dict[date, SettledDay] = {}
+    for day in days:
+        digests = day_digests(day)
+        near = [one for one in counted if one.day >= digests.day - spec.dedupe_days]
+        (found,) = repeats([digests], near, dedupe_days=spec.dedupe_days)
+        item = settled_day(day, digests, found)
+        item, _ = with_retractions(connection, item, _earlier(settled))
+        counted.append(CountedDay(digests.day, item.identities, item.contents))
+        settled[day.day] = item
+    return list(settled.values())
+
+
+def _earlier(settled: Mapping[date, SettledDay]) -> EarlierDays:
+    first = [
+        item.retractions.select("identity", pl.lit(day).alias("first_day"))
+        for day, item in settled.items()
+        if len(item.retractions)
+    ]
+    return EarlierDays(
+        first=pl.concat([pl.DataFrame(schema=FIRST_DAYS), *first]),
+        counted={day: partial(_identities, item) for day, item in settled.items()},
+        excluded=lambda day: settled[day].excluded,
+        queries=lambda day, _: [f"select * from {_name(day)}"],
     )
-    return with_retractions(connection, settled, earlier)[0]
+
+
+def _identities(item: SettledDay) -> Digests:
+    return item.identities
+
+
+def _name(day: date) -> str:
+    return f"landed_on_{day:%Y%m%d}"
 
 
 def _prepare(
@@ -125,8 +148,6 @@ def _prepare(
     tables: Mapping[date, pa.Table],
     spec: MeteringSpec,
 ) -> None:
-    first_at, last_at = instants_of(settled)
-    register_prices(connection, spec, first_at, last_at)
     excluded = [
         pl.DataFrame(schema={"file_number": pl.Int32, "row_number": pl.Int32, "kind": pl.String}),
         *(item.excluded for item in settled),
@@ -136,7 +157,8 @@ def _prepare(
     if tables:
         connection.register("all_landed", pa.concat_tables(tables.values()))
         queries = ["select * from all_landed"]
-    prepare_counted(connection, queries, pl.concat(excluded), pl.concat(reversals))
+    rows = CountableRows(queries, pl.concat(excluded), pl.concat(reversals), extent_of(settled))
+    prepare_counted(connection, spec, rows)
 
 
 def _scanned(

@@ -2,111 +2,48 @@
 
 A landing day is a pure function of its files, the digests of the `dedupe_days` before it,
 the retractions before it, the token prices and the definitions of the features; of nothing
-else, so it never changes. Many days are metered in one pass with the same bytes as one by
-one. Whose usage it is, and whether a plan has it, is decided in `pipelines/snapshots.py`.
+else, so it never changes. Groups of days are read, counted and written side by side; what
+counts is settled in their order. Whose usage it is, and whether a plan has it, is decided
+in `pipelines/snapshots.py`.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from functools import partial
-from itertools import accumulate
-from pathlib import Path
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 
 from billing_core.errors import Problem
-from pipelines.ai_prices import CLASSES, MOST_TOKENS, AiPrice, references
-from pipelines.datasets import (
-    PartitionFile,
-    adopt_file,
-    current_file,
-    current_files,
-    write_partition,
-)
+from pipelines.counting import counted_columns, counted_days_tables, known_references
+from pipelines.datasets import PartitionFile, current_file, current_files
 from pipelines.days import Day, DayFile, SettledDay, day_digests, settled_day
-from pipelines.deduplication import CountedBefore, repeats
-from pipelines.digests import Digests
+from pipelines.deduplication import CountedDay, repeats
+from pipelines.kept_days import (
+    counted_day,
+    counted_days,
+    inputs_sha256,
+    read_receipts,
+    write_day,
+)
 from pipelines.landed_rows import References, scan_file
 from pipelines.landing import LandedFile, Register, file_query, read_register
-from pipelines.mappings import rows_sql
+from pipelines.metering_spec import MeteringSpec
 from pipelines.partitions import day_of, partition_of
-from pipelines.paths import DataRoot, first_line, sql_text
-from pipelines.reasons import row_texts
-from pipelines.retractions import earlier_days, retraction_rows, with_retractions
-from pipelines.usage_frames import (
-    SET_ASIDE,
-    STATEFUL,
-    USAGE_CONFLICTS,
-    USAGE_DAILY,
-    USAGE_EDGES,
-    USAGE_EXCLUDED,
-    USAGE_IDS,
-    USAGE_MARGINS,
-    USAGE_RECEIPTS,
-    USAGE_RETRACTIONS,
-    USAGE_REVERSALS,
-    USAGE_STATES,
-    FeatureDefinition,
-    Schema,
-    conformed,
-    empty,
-)
+from pipelines.paths import DataRoot, first_line
+from pipelines.read_ahead import Spread, read_ahead
+from pipelines.retractions import earlier_days, with_retractions
 
-BATCH_ROWS = 12_000_000
-"""How many rows are metered in one pass: what fits in half a gigabyte."""
-
-QUERY_ROWS = 1_500_000
-"""How many rows are counted by one query: planning a query costs as much as 50,000 rows."""
-
-BY_MODEL = 0
-"""In place of a price id: the model alone tells the price."""
+GROUP_ROWS = 1_050_000
+"""How many rows are counted by one query, whose planning costs as much as 50,000 of them; so
+many may be kept in memory between two looks at them."""
 
 MEMORY_LIMIT = "600MB"
 THREADS = 2
-
-WRITTEN_IF_ANY: dict[str, Schema] = {
-    "usage_states": USAGE_STATES,
-    "usage_margins": USAGE_MARGINS,
-    "usage_excluded": USAGE_EXCLUDED,
-    "usage_conflicts": USAGE_CONFLICTS,
-    "set_aside": SET_ASIDE,
-    "usage_retractions": USAGE_RETRACTIONS,
-    "usage_reversals": USAGE_REVERSALS,
-}
-"""Datasets of a landing day that have no file where they have no rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class MeteringSpec:
-    """What metering has to know besides the files.
-
-    is_per_event, margins_bp: policy `token_cost_rounding: per_event`, and all margins in use.
-    dedupe_days: within how many landing days an event id counts once.
-    """
-
-    features: tuple[FeatureDefinition, ...]
-    prices: tuple[AiPrice, ...] = ()
-    is_per_event: bool = False
-    margins_bp: tuple[int, ...] = ()
-    dedupe_days: int = 35
-
-    @property
-    def sha256(self) -> str:
-        """What decides which columns and parts are kept; kept with each day. Not the prices:
-        rows are only added to them."""
-        kept = sorted(
-            (f.code, f.aggregation, f.property, f.dimensions)
-            for f in self.features
-            if f.aggregation in STATEFUL or f.dimensions
-        )
-        margins = sorted(self.margins_bp) if self.is_per_event else []
-        text = repr((kept, self.is_per_event, margins, self.dedupe_days))
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +53,35 @@ class Metered:
     days: tuple[date, ...]
     written: tuple[PartitionFile, ...]
     receipts: pl.DataFrame
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one call works with, and what it knows by now.
+
+    spread:  a `map` for the parts of a group, where nothing else has work for the threads.
+    counted: what each day before counted; retracting: the days that took something back.
+    settled: for each group, done when it is known what of it counts; metered: when it is
+             written.
+    """
+
+    root: DataRoot
+    spec: MeteringSpec
+    register: Register
+    known: References
+    connection: duckdb.DuckDBPyConnection
+    spread: Spread
+    counted: dict[date, CountedDay]
+    retracting: set[date]
+    settled: Sequence[Future[None]]
+    metered: list["Future[_Group]"] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    days: tuple[date, ...]
+    written: tuple[PartitionFile, ...]
     problems: tuple[Problem, ...]
 
 
@@ -129,57 +95,66 @@ def meter_days(
     returns: days metered by this call; receipts of all days up to `through`.
     rule:    USE-1, USE-2, USE-6, USE-9.
     """
-    register = read_register(root)
-    days = _days_to_meter(root, register, through, spec, closed_through)
-    written: list[PartitionFile] = []
-    problems: list[Problem] = []
-    done: list[date] = []
-    with connected() as connection:
-        for batch in _batches(register, days):
-            outcome = _meter_batch(root, connection, register, batch, spec)
-            written += outcome.written
-            problems += outcome.problems
-            done += outcome.days
-    return Metered(tuple(done), tuple(written), read_receipts(root, through), tuple(problems))
+    register, receipts = read_register(root), read_receipts(root, through)
+    days = _days_to_meter(register, receipts, through, spec, closed_through)
+    if not days:
+        return Metered((), (), receipts, ())
+    groups = list(_groups(register, days))
+    with ExitStack() as stack:
+        work = _work(stack, root, spec, register, groups)
+        pool = stack.enter_context(ThreadPoolExecutor(THREADS))
+        for number, group in enumerate(groups):
+            work.metered.append(pool.submit(_meter_group, work, number, group))
+        done = [future.result() for future in work.metered]
+    return Metered(
+        days=tuple(day for group in done for day in group.days),
+        written=tuple(file for group in done for file in group.written),
+        receipts=read_receipts(root, through),
+        problems=tuple(problem for group in done for problem in group.problems),
+    )
 
 
-def connected() -> duckdb.DuckDBPyConnection:
+def connected(threads: int = THREADS) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB that holds to UTC and to its share of memory."""
     connection = duckdb.connect()
     connection.execute("set global TimeZone = 'UTC'")
-    connection.execute(f"set threads = {THREADS}")
+    connection.execute(f"set threads = {threads}")
     connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
     return connection
 
 
-def read_receipts(root: DataRoot, through: date) -> pl.DataFrame:
-    """The receipts of all landing days up to one, by day and path. Rule USE-6."""
-    paths = [
-        path
-        for partition, path in current_files(root, "usage_receipts").items()
-        if partition <= partition_of(through)
-    ]
-    return (
-        pl.concat([pl.read_parquet(path, glob=False) for path in paths])
-        if paths
-        else empty(USAGE_RECEIPTS)
+def _work(
+    stack: ExitStack,
+    root: DataRoot,
+    spec: MeteringSpec,
+    register: Register,
+    groups: Sequence[Sequence[date]],
+) -> _Work:
+    first, last = groups[0][0], groups[-1][-1]
+    is_alone = len(groups) == 1
+    spread: Spread = map
+    if is_alone:
+        spread = partial(read_ahead, stack.enter_context(ThreadPoolExecutor(THREADS)))
+    return _Work(
+        root=root,
+        spec=spec,
+        register=register,
+        known=known_references(spec.prices),
+        connection=stack.enter_context(connected(THREADS if is_alone else 1)),
+        spread=spread,
+        counted=counted_days(root, first - timedelta(days=spec.dedupe_days), last),
+        retracting={day_of(name) for name in current_files(root, "usage_retractions")},
+        settled=[Future() for _ in groups],
     )
 
 
-def inputs_sha256(files: Iterable[LandedFile]) -> str:
-    """The digest of everything that lies in the files of a landing day."""
-    listed = [(f.path, f.sha256, f.mapping_sha256, f.is_used) for f in files]
-    return hashlib.sha256(repr(sorted(listed)).encode()).hexdigest()
-
-
 def _days_to_meter(
-    root: DataRoot,
     register: Register,
+    receipts: pl.DataFrame,
     through: date,
     spec: MeteringSpec,
     closed_through: date | None,
 ) -> list[date]:
-    receipts = read_receipts(root, through)
     done = {
         row["landing_day"]: (row["inputs_sha256"], row["spec_sha256"])
         for row in receipts.iter_rows(named=True)
@@ -197,92 +172,142 @@ def _days_to_meter(
     return wanted
 
 
-def _batches(register: Register, days: Sequence[date]) -> Iterator[list[date]]:
-    batch: list[date] = []
+def _groups(register: Register, days: Sequence[date]) -> Iterator[list[date]]:
+    """Days in order, so many together that a query has work enough."""
+    group: list[date] = []
     rows = 0
     for day in days:
-        more = sum(file.rows or 0 for file in register.on(day))
-        if batch and rows + more > BATCH_ROWS:
-            yield batch
-            batch, rows = [], 0
-        batch.append(day)
+        more = _rows(register, day)
+        if group and rows + more > GROUP_ROWS:
+            yield group
+            group, rows = [], 0
+        group.append(day)
         rows += more
-    if batch:
-        yield batch
+    yield group
 
 
-def _meter_batch(
-    root: DataRoot,
+def _rows(register: Register, day: date) -> int:
+    return sum(file.rows or 0 for file in register.on(day))
+
+
+def _meter_group(work: _Work, number: int, days: Sequence[date]) -> _Group:
+    """Read some days, settle what of them counts when all before is settled, count and write.
+
+    A group that fails takes those after it with it: they cannot know what it counted.
+    """
+    try:
+        with work.connection.cursor() as connection:
+            group, problems = _read_days(work, connection, days)
+            if number:
+                work.settled[number - 1].result()
+            if _takes_back(work, group):
+                return _one_by_one(work, connection, number, group, problems)
+            settled = _settle(work, group) if group else []
+            work.settled[number].set_result(None)
+            return _written(work, connection, settled, problems)
+    except BaseException as error:
+        if not work.settled[number].done():
+            work.settled[number].set_exception(error)
+        raise
+
+
+def _takes_back(work: _Work, group: Sequence[Day]) -> bool:
+    """Whether events may be taken back that count in this group, or did before."""
+    own = {day.day for day in group if any(len(scan.retracting) for _, scan in day.read)}
+    work.retracting.update(own)
+    return any(other <= day.day for day in group for other in work.retracting)
+
+
+def _one_by_one(
+    work: _Work,
     connection: duckdb.DuckDBPyConnection,
-    register: Register,
-    batch: Sequence[date],
-    spec: MeteringSpec,
-) -> Metered:
-    days, problems = _read_days(root, connection, register, batch, spec)
-    settled = _settle(root, days, spec)
-    own = {item.day.day for item in settled}
-    earlier = earlier_days(root, connection, register, own, spec.features)
-    settled, found = with_retractions(connection, settled, earlier)
-    with ThreadPoolExecutor(THREADS) as pool:
-        written = pool.map(
-            lambda days: _write_days(root, connection.cursor(), days, spec), _groups(settled)
-        )
-        files = [file for group in written for file in group]
-    return Metered(
-        days=tuple(item.day.day for item in settled),
-        written=tuple(files),
-        receipts=empty(USAGE_RECEIPTS),
-        problems=(*problems, *found),
+    number: int,
+    group: Sequence[Day],
+    problems: Sequence[Problem],
+) -> _Group:
+    """Days that take events back: each needs all before it written, to read it again."""
+    for before in work.metered[:number]:
+        before.result()
+    parts = []
+    for day in group:
+        (settled,) = _settle(work, [day])
+        earlier = earlier_days(work.root, connection, work.register, day.day, work.spec.features)
+        settled, found = with_retractions(connection, settled, earlier)
+        parts.append(_written(work, connection, [settled], found))
+    work.settled[number].set_result(None)
+    return _Group(
+        days=tuple(day for part in parts for day in part.days),
+        written=tuple(file for part in parts for file in part.written),
+        problems=(*problems, *(problem for part in parts for problem in part.problems)),
     )
 
 
-def _read_days(
-    root: DataRoot,
+def _written(
+    work: _Work,
     connection: duckdb.DuckDBPyConnection,
-    register: Register,
-    batch: Sequence[date],
-    spec: MeteringSpec,
+    settled: Sequence[SettledDay],
+    problems: Sequence[Problem],
+) -> _Group:
+    """Count some days and write them in order."""
+    if not settled:
+        return _Group((), (), tuple(problems))
+    tables = counted_days_tables(connection, settled, work.spec)
+    written: list[PartitionFile] = []
+    for item in settled:
+        files = write_day(work.root, item, work.spec, tables)
+        (ids,) = (file.path for file in files if file.dataset == "usage_ids")
+        work.counted[item.day.day] = counted_day(item.day.day, ids)
+        written += files
+    return _Group(tuple(item.day.day for item in settled), tuple(written), tuple(problems))
+
+
+def _read_days(
+    work: _Work, connection: duckdb.DuckDBPyConnection, days: Sequence[date]
 ) -> tuple[list[Day], list[Problem]]:
-    """Read every file of the days once; a day that is done and cannot be read again stays."""
-    landed = [(number, file) for day in batch for number, file in enumerate(register.on(day))]
-    with ThreadPoolExecutor(THREADS) as pool:
-        read = list(
-            pool.map(
-                lambda item: _read_file(root, connection.cursor(), item[0], item[1], spec), landed
-            )
-        )
-    days: list[Day] = []
+    """Read every file of some days once; a day that is done and cannot be read again stays."""
+    fits = sum(_rows(work.register, day) for day in days) <= GROUP_ROWS
+    keeps = counted_columns(work.spec) if fits else frozenset()
+    read: list[Day] = []
     problems: list[Problem] = []
-    for day in batch:
-        own = [item for item in read if item[0].landed.landing_day == day]
-        found = [problem for _, problem in own if problem is not None]
+    for day in days:
+        own, found = _read_day(work, connection, day, keeps)
         problems += found
-        if not found or current_file(root, "usage_receipts", partition_of(day)) is None:
-            days.append(Day(day, tuple(file for file, _ in own)))
-    return days, problems
+        if not found or current_file(work.root, "usage_receipts", partition_of(day)) is None:
+            read.append(own)
+    return read, problems
+
+
+def _read_day(
+    work: _Work, connection: duckdb.DuckDBPyConnection, day: date, keeps: frozenset[str]
+) -> tuple[Day, list[Problem]]:
+    read = [
+        _read_file(work, connection, DayFile(file, number), keeps)
+        for number, file in enumerate(work.register.on(day))
+    ]
+    files = tuple(file for file, _ in read)
+    return Day(day, files), [problem for _, problem in read if problem is not None]
 
 
 def _read_file(
-    root: DataRoot,
-    connection: duckdb.DuckDBPyConnection,
-    number: int,
-    landed: LandedFile,
-    spec: MeteringSpec,
+    work: _Work, connection: duckdb.DuckDBPyConnection, file: DayFile, keeps: frozenset[str]
 ) -> tuple[DayFile, Problem | None]:
+    landed = file.landed
     if not landed.is_used:
-        return DayFile(landed, number), None
-    query = file_query(connection, root, landed)
+        return file, None
+    query = file_query(connection, work.root, landed)
     if isinstance(query, Problem):
-        return _broken(landed, number, query), query
-    path = root.usage_landing / landed.path
+        return _broken(file, query), query
+    path = work.root.usage_landing / landed.path
     try:
         scanned = scan_file(
             connection,
             path,
             query,
             landing_day=landed.landing_day,
-            features=spec.features,
-            known=known_references(spec.prices),
+            features=work.spec.features,
+            known=work.known,
+            keeps=keeps,
+            spread=work.spread,
         )
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         problem = Problem(
@@ -292,403 +317,22 @@ def _read_file(
             f"the file is damaged inside: {first_line(error, path)}",
             "land it again, whole, under another name",
         )
-        return _broken(landed, number, problem), problem
-    return DayFile(landed, number, query, scanned), None
+        return _broken(file, problem), problem
+    return replace(file, query=query, scanned=scanned), None
 
 
-def _broken(landed: LandedFile, number: int, problem: Problem) -> DayFile:
-    aside = replace(landed, reason="unreadable_file", what=problem.what, mend=problem.mend)
-    return DayFile(aside, number)
+def _broken(file: DayFile, problem: Problem) -> DayFile:
+    aside = replace(file.landed, reason="unreadable_file", what=problem.what, mend=problem.mend)
+    return replace(file, landed=aside)
 
 
-def _settle(root: DataRoot, days: Sequence[Day], spec: MeteringSpec) -> list[SettledDay]:
-    if not days:
-        return []
-    with ThreadPoolExecutor(THREADS) as pool:
-        digests = list(pool.map(day_digests, days))
-        before = _counted_before(root, days, spec)
-        found = repeats(digests, before, dedupe_days=spec.dedupe_days, spread=pool.map)
-        return list(pool.map(settled_day, days, digests, found))
-
-
-def _counted_before(root: DataRoot, days: Sequence[Day], spec: MeteringSpec) -> list[CountedBefore]:
-    """What the days before a batch counted, as far back as an id is remembered."""
-    own = {partition_of(day.day) for day in days}
-    first = partition_of(days[0].day - timedelta(days=spec.dedupe_days))
-    return [
-        CountedBefore(
-            day=day_of(partition).toordinal(),
-            identities=partial(_kept_digests, path, "identity"),
-            contents=partial(_kept_digests, path, "content"),
-        )
-        for partition, path in current_files(root, "usage_ids").items()
-        if first <= partition < partition_of(days[-1].day) and partition not in own
-    ]
-
-
-def _kept_digests(path: Path, column: str) -> Digests:
-    return pl.read_parquet(path, columns=[column], hive_partitioning=False)[column].to_numpy()
-
-
-def _groups(days: Sequence[SettledDay]) -> Iterator[list[SettledDay]]:
-    """Days in order, so many together that a query has work enough."""
-    group: list[SettledDay] = []
-    rows = 0
-    for item in days:
-        group.append(item)
-        rows += len(item.identities)
-        if rows >= QUERY_ROWS:
-            yield group
-            group, rows = [], 0
-    yield group
-
-
-def _write_days(
-    root: DataRoot,
-    connection: duckdb.DuckDBPyConnection,
-    days: Sequence[SettledDay],
-    spec: MeteringSpec,
-) -> list[PartitionFile]:
-    """Count some days by one set of queries, and write them in order."""
-    if not days:
-        return []
-    groups = [
-        _numbered(item, first) for item, first in zip(days, _first_numbers(days), strict=True)
-    ]
-    tables = _counted(connection, groups, spec)
-    conflicts = _conflicts(connection, groups)
-    return [
-        file
-        for item in days
-        for file in _write_day(root, item, spec, tables | {"usage_conflicts": conflicts})
-    ]
-
-
-def _first_numbers(days: Sequence[SettledDay]) -> list[int]:
-    """For each day, how many files the days before it have: files are numbered through."""
-    return list(accumulate((len(item.day.files) for item in days[:-1]), initial=0))
-
-
-def _numbered(item: SettledDay, first: int) -> SettledDay:
-    """A day whose files are numbered from `first` on."""
-    files = tuple(replace(file, number=file.number + first) for file in item.day.files)
-    number = pl.col("file_number") + pl.lit(first, pl.Int32)
-    return replace(
-        item,
-        day=replace(item.day, files=files),
-        excluded=item.excluded.with_columns(number),
-        conflicts=item.conflicts.with_columns(number),
-    )
-
-
-def _write_day(
-    root: DataRoot, item: SettledDay, spec: MeteringSpec, counted: Mapping[str, pl.DataFrame]
-) -> list[PartitionFile]:
-    """Write every dataset of a day; the receipts last, which say that the day is done."""
-    partition = partition_of(item.day.day)
-    tables = {
-        name: table.filter(pl.col("landing_day") == item.day.day) for name, table in counted.items()
-    }
-    daily = write_partition(root, "usage_daily", partition, tables.pop("usage_daily"))
-    tables |= {
-        "usage_excluded": _excluded(item),
-        "set_aside": rows_set_aside(item),
-        "usage_retractions": retraction_rows(item),
-        "usage_reversals": item.reversals,
-    }
-    written = [daily, _write_ids(root, partition, item)]
-    written += [
-        write_partition(root, name, partition, tables[name])
-        for name in WRITTEN_IF_ANY
-        if name in tables and (len(tables[name]) or current_file(root, name, partition) is not None)
-    ]
-    if current_file(root, "usage_edges", partition) is not None:
-        written.append(write_partition(root, "usage_edges", partition, empty(USAGE_EDGES)))
-    receipts = _receipts(item, spec)
-    return [*written, write_partition(root, "usage_receipts", partition, receipts)]
-
-
-def _counted(
-    connection: duckdb.DuckDBPyConnection, days: Sequence[SettledDay], spec: MeteringSpec
-) -> dict[str, pl.DataFrame]:
-    """The sums of days, and of features that are no sum the parts they are made of."""
-    queries = [
-        rows_sql(
-            file.query,
-            file_number=file.number,
-            landing_day=item.day.day,
-            features=spec.features,
-        )
-        for item in days
-        for file in item.day.files
-        if file.query is not None
-    ]
-    first_at, last_at = instants_of(days)
-    register_prices(connection, spec, first_at, last_at)
-    prepare_counted(
-        connection,
-        queries,
-        pl.concat([item.excluded for item in days]),
-        pl.concat([item.reversals for item in days]),
-    )
-    return counted_tables(connection, spec)
-
-
-def instants_of(days: Sequence[SettledDay]) -> tuple[int, int]:
-    """The earliest and the latest instant of what days count or take back, microseconds."""
-    scans = [scanned for item in days for _, scanned in item.day.read]
-    back = [at for item in days for at in item.reversals["occurred_at"].dt.epoch("us")]
-    return (
-        min([*(scan.first_at for scan in scans), *back], default=0),
-        max([*(scan.last_at for scan in scans), *back], default=0),
-    )
-
-
-def prepare_counted(
-    connection: duckdb.DuckDBPyConnection,
-    queries: Sequence[str],
-    excluded: pl.DataFrame,
-    reversals: pl.DataFrame,
-) -> None:
-    """Make `counted_events` and `priced_events` from the SQL of files, after their prices."""
-    connection.register("excluded_rows", excluded.drop("kind").to_arrow())
-    countable = sql_text("usage/kept_events")
-    if len(reversals):
-        naive = reversals.with_columns(pl.col("occurred_at").dt.replace_time_zone(None))
-        connection.register("reversed_events", naive.to_arrow())
-        countable = f"from ({countable}) union all from ({sql_text('usage/taken_back_events')})"
-    has_varying = connection.sql("select count(*) from varying_prices").fetchall()[0][0]
-    views = {
-        "landed_rows": " union all ".join(queries) or sql_text("staging/no_rows"),
-        "countable_events": countable,
-        "counted_events": sql_text(
-            "usage/counted_events" if has_varying else "usage/steady_events"
-        ),
-        "priced_events": sql_text("usage/priced_events"),
-    }
-    for name, text in views.items():
-        connection.execute(f"create or replace temp view {name} as {text}")
-
-
-def counted_tables(
-    connection: duckdb.DuckDBPyConnection, spec: MeteringSpec
-) -> dict[str, pl.DataFrame]:
-    """What is kept of `counted_events`, by dataset."""
-    costs = sql_text("usage/usage_costs" if spec.is_per_event else "usage/no_costs")
-    connection.execute(f"create or replace temp view usage_costs as {costs}")
-    tables = {
-        "usage_daily": conformed(connection.sql(sql_text("usage/usage_daily")).pl(), USAGE_DAILY)
-    }
-    stateful = {f.code: f.aggregation for f in spec.features if f.aggregation in STATEFUL}
-    if stateful:
-        features = {"feature": list(stateful), "aggregation": list(stateful.values())}
-        connection.register("stateful_features", pa.table(features))
-        states = connection.sql(sql_text("usage/usage_states")).pl()
-        tables["usage_states"] = conformed(states, USAGE_STATES)
-    if spec.is_per_event and spec.margins_bp:
-        margins = {"margin_bp": pa.array(sorted(spec.margins_bp), pa.int32())}
-        connection.register("margins", pa.table(margins))
-        found = connection.sql(sql_text("usage/usage_margins")).pl()
-        tables["usage_margins"] = conformed(found, USAGE_MARGINS)
-    return tables
-
-
-def _conflicts(connection: duckdb.DuckDBPyConnection, days: Sequence[SettledDay]) -> pl.DataFrame:
-    """The conflicts of days with their content. Reads the view `landed_rows` of the days."""
-    conflicts = pl.concat([item.conflicts for item in days])
-    if not len(conflicts):
-        return empty(USAGE_CONFLICTS)
-    connection.register("conflicting_rows", conflicts.to_arrow())
-    rows = connection.sql(sql_text("usage/usage_conflicts")).pl()
-    paths = {file.number: file.landed.path for item in days for file in item.day.files}
-    first = [date.fromordinal(number) for number in rows["first_day"]]
-    rows = rows.with_columns(
-        pl.col("file_number").replace_strict(paths, return_dtype=pl.String).alias("path"),
-        pl.Series("first_landing_day", first, dtype=pl.Date),
-    )
-    return conformed(rows, USAGE_CONFLICTS).sort("landing_day", "path", "row_number")
-
-
-def _excluded(item: SettledDay) -> pl.DataFrame:
-    paths = {file.number: file.landed.path for file in item.day.files}
-    path = pl.col("file_number").replace_strict(paths, return_dtype=pl.String)
-    rows = item.excluded.with_columns(path.alias("path"))
-    return conformed(rows, USAGE_EXCLUDED).sort("path", "row_number", "kind")
-
-
-def rows_set_aside(item: SettledDay) -> pl.DataFrame:
-    """What of a day cannot be used: whole files, and single rows, with reason and cure."""
-    day = pl.lit(item.day.day).alias("landing_day")
-    tables = []
-    for file in item.day.files:
-        path = pl.lit(file.landed.path).alias("path")
-        if file.scanned is None:
-            aside = {name: getattr(file.landed, name) for name in ("reason", "what", "mend")}
-            tables.append(pl.DataFrame(aside).with_columns(day, path))
-            continue
-        rows = _unusable(item, file)
-        whats, mends = row_texts(rows["reason"])
-        texts = (pl.Series("what", whats, pl.String), pl.Series("mend", mends, pl.String))
-        tables.append(rows.with_columns(day, path, *texts))
-    known = [_complete(table) for table in tables]
-    return pl.concat([empty(SET_ASIDE), *known]).sort("path", "row_number")
-
-
-def _unusable(item: SettledDay, file: DayFile) -> pl.DataFrame:
-    """The unusable rows of a file, and the retractions that could not be carried out."""
-    if file.scanned is None:
-        return pl.DataFrame()
-    lost = item.excluded.filter(
-        (pl.col("file_number") == file.number) & (pl.col("kind") == "retracted_event_unreadable")
-    ).select(pl.col("row_number").cast(pl.Int64), pl.col("kind").alias("reason"))
-    named = lost.join(file.scanned.retracting, on="row_number", how="left")
-    return pl.concat(
-        [file.scanned.unusable, named.select("row_number", "reason", "source", "event_id")],
-        how="diagonal",
-    )
-
-
-def _complete(table: pl.DataFrame) -> pl.DataFrame:
-    missing = [pl.lit(None).alias(name) for name in SET_ASIDE if name not in table.columns]
-    return conformed(table.with_columns(missing), SET_ASIDE)
-
-
-def _write_ids(root: DataRoot, partition: str, item: SettledDay) -> PartitionFile:
-    """The digests of a day, not compressed: there is nothing to compress in a digest."""
-    ids = conformed(
-        pl.DataFrame({"identity": item.identities, "content": item.contents}), USAGE_IDS
-    )
-    folder = root.dataset("usage_ids") / partition
-    folder.mkdir(parents=True, exist_ok=True)
-    written = folder / ".written.tmp"
-    ids.write_parquet(written, compression="uncompressed", statistics=False)
-    return adopt_file(root, "usage_ids", partition, written)
-
-
-def _receipts(item: SettledDay, spec: MeteringSpec) -> pl.DataFrame:
-    inputs = inputs_sha256(file.landed for file in item.day.files)
-    rows = [
-        _receipt(item, file) | {"inputs_sha256": inputs, "spec_sha256": spec.sha256}
-        for file in item.day.files
-    ]
-    return pl.DataFrame(rows, schema=USAGE_RECEIPTS)
-
-
-def _receipt(item: SettledDay, file: DayFile) -> dict[str, object]:
-    landed, scanned = file.landed, file.scanned
-    receipt: dict[str, object] = dict.fromkeys(USAGE_RECEIPTS, 0)
-    receipt |= {"landing_day": item.day.day, "path": landed.path, "sha256": landed.sha256}
-    if scanned is None or landed.rows is None:
-        return receipt | {"rows": None}
-    kinds = _kinds(item.excluded, file.number)
-    retractions = _own(item.retractions, file.number)
-    out = {
-        "filtered": landed.rows - scanned.landed,
-        "duplicates": kinds.get("duplicate", 0),
-        "conflicts": kinds.get("conflict", 0),
-        "set_aside": kinds.get("set_aside", 0) + kinds.get("retracted_event_unreadable", 0),
-        "retracted": kinds.get("retracted", 0),
-        "retractions": len(retractions),
-    }
-    reversed_ = len(retractions.drop_nulls("counted_on")) if len(retractions) else 0
-    counted = landed.rows - sum(out.values())
-    return receipt | out | {"rows": landed.rows, "counted": counted, "reversed": reversed_}
-
-
-def _kinds(excluded: pl.DataFrame, number: int) -> Mapping[str, int]:
-    own = excluded.filter(pl.col("file_number") == number).group_by("kind").len()
-    return dict(zip(own["kind"], own["len"], strict=True))
-
-
-def _own(rows: pl.DataFrame, number: int) -> pl.DataFrame:
-    return rows.filter(pl.col("file_number") == number) if len(rows) else rows
-
-
-def known_references(prices: Sequence[AiPrice]) -> References:
-    """Every text that names a priced model; an ambiguous one is in the table alone."""
-    known = references(prices)
-    instants = pa.timestamp("us", tz="UTC")
-    table = {
-        "reference": pa.array([text for text, _, _ in known], pa.string()),
-        "priced_from": pa.array([start for _, _, start in known], instants),
-        "is_ambiguous": pa.array([model is None for _, model, _ in known], pa.bool_()),
-    }
-    priced_from = {text: _microseconds(start) for text, model, start in known if model is not None}
-    return References(pa.table(table), priced_from)
-
-
-def register_prices(
-    connection: duckdb.DuckDBPyConnection, spec: MeteringSpec, first_at: int, last_at: int
-) -> None:
-    """Make the relations of prices of a day whose events lie between two instants.
-
-    A model that has one price for all of them, whatever the request's size, is steady: it is
-    priced after the sums are made; a bare name is only resolved before. The others are priced
-    event by event.
-    """
-    steady: list[tuple[str, AiPrice]] = []
-    varying: list[tuple[str, AiPrice]] = []
-    for text, model, _ in references(spec.prices):
-        at = [
-            price
-            for price in spec.prices
-            if price.model == model
-            and _microseconds(price.valid_from) <= last_at
-            and _microseconds(price.valid_to) > first_at
-        ]
-        is_steady = len(at) == 1 and at[0].tokens_up_to == MOST_TOKENS
-        if is_steady and text == model:
-            steady.append((text, at[0]))
-        elif is_steady:
-            varying.append((text, replace(at[0], price_id=BY_MODEL)))
-        else:
-            varying += [(text, price) for price in at]
-    connection.register("steady_prices", _price_table(steady))
-    connection.register("varying_prices", _price_table(varying))
-    connection.register("model_prices", _scaled_prices(spec))
-
-
-def _price_table(rows: Sequence[tuple[str, AiPrice]]) -> pa.Table:
-    prices = [price for _, price in rows]
-    instants = pa.timestamp("us")
-    return pa.table(
-        {
-            "reference": pa.array([text for text, _ in rows], pa.string()),
-            "model": pa.array([price.model for price in prices], pa.string()),
-            "price_id": pa.array([price.price_id or None for price in prices], pa.int32()),
-            "valid_from": pa.array([_naive(price.valid_from) for price in prices], instants),
-            "valid_to": pa.array([_naive(price.valid_to) for price in prices], instants),
-            "tokens_above": pa.array([price.tokens_above for price in prices], pa.int64()),
-            "tokens_up_to": pa.array([price.tokens_up_to for price in prices], pa.int64()),
-        }
-    )
-
-
-def _scaled_prices(spec: MeteringSpec) -> pa.Table:
-    """Prices per million tokens times 10^12, whole; empty where nothing is rounded per event."""
-    prices = spec.prices if spec.is_per_event else ()
-    scaled = [[int(price.prices[place].scaleb(12)) for price in prices] for place in range(4)]
-    columns = {
-        f"{name}_price": pa.array(values, pa.decimal128(38, 0)).cast(pa.decimal128(38, 0))
-        for name, values in zip(CLASSES, scaled, strict=True)
-    }
-    return pa.table(
-        {
-            "price_id": pa.array([price.price_id for price in prices], pa.int32()),
-            **columns,
-            "is_per_event": pa.array([True for _ in prices], pa.bool_()),
-        }
-    )
-
-
-def _microseconds(instant: datetime) -> int:
-    """Whole microseconds since 1970.
-
-    >>> _microseconds(datetime(1970, 1, 2, tzinfo=UTC))
-    86400000000
-    """
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _naive(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)
+def _settle(work: _Work, days: Sequence[Day]) -> list[SettledDay]:
+    digests = [day_digests(day) for day in days]
+    first = days[0].day - timedelta(days=work.spec.dedupe_days)
+    before = [work.counted[other] for other in sorted(work.counted) if first <= other < days[0].day]
+    found = repeats(digests, before, dedupe_days=work.spec.dedupe_days, spread=work.spread)
+    settled = list(map(settled_day, days, digests, found))
+    for item in settled:
+        number = item.day.day.toordinal()
+        work.counted[item.day.day] = CountedDay(number, item.identities, item.contents)
+    return settled

@@ -5,9 +5,10 @@ counted on an earlier day is reversed on the day of its retraction: the earlier 
 it is, and what was known at a cutoff in between stays known.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -18,7 +19,7 @@ from billing_core.errors import Problem
 from pipelines.datasets import current_file, current_files
 from pipelines.days import SettledDay, of_kind
 from pipelines.deduplication import members
-from pipelines.digests import Digests
+from pipelines.digests import Digests, mapped_digests
 from pipelines.landing import LandedFile, Register, file_query
 from pipelines.mappings import LandedQuery, rows_sql
 from pipelines.partitions import day_of, partition_of
@@ -37,7 +38,7 @@ FIRST_DAYS = {"identity": pl.UInt64, "first_day": pl.Date}
 
 @dataclass(frozen=True, slots=True)
 class EarlierDays:
-    """What a retraction may have to know of days that are metered already.
+    """What a retraction may have to know of the days before its own.
 
     first:   of each identity that they retract, the landing day of the first retraction.
     counted: landing day -> the digests that it counted.
@@ -55,10 +56,10 @@ def earlier_days(
     root: DataRoot,
     connection: duckdb.DuckDBPyConnection,
     register: Register,
-    days: Collection[date],
+    before: date,
     features: Sequence[FeatureDefinition],
 ) -> EarlierDays:
-    """What is kept of the landing days that are not among `days`."""
+    """What is kept of the landing days before one."""
     retractions = current_files(root, "usage_retractions")
     ids = current_files(root, "usage_ids")
     known = [
@@ -66,7 +67,7 @@ def earlier_days(
             "identity", pl.col("landing_day").alias("first_day")
         )
         for partition, path in retractions.items()
-        if day_of(partition) not in days
+        if day_of(partition) < before
     ]
 
     def queries(day: date, set_aside: Collection[int]) -> list[str] | Problem:
@@ -81,9 +82,9 @@ def earlier_days(
     return EarlierDays(
         first=pl.concat([pl.DataFrame(schema=FIRST_DAYS), *known]),
         counted={
-            day_of(partition): _kept_identities(path)
+            day_of(partition): partial(_kept_identities, path)
             for partition, path in ids.items()
-            if day_of(partition) not in days
+            if day_of(partition) < before
         },
         excluded=lambda day: read_excluded(root, register.on(day), day),
         queries=queries,
@@ -91,45 +92,34 @@ def earlier_days(
 
 
 def with_retractions(
-    connection: duckdb.DuckDBPyConnection, days: Sequence[SettledDay], earlier: EarlierDays
-) -> tuple[list[SettledDay], list[Problem]]:
-    """Days, in order, with what their own and earlier retractions take back."""
-    first = _first_days(days, earlier)
-    if not len(first):
-        return list(days), []
-    done: list[SettledDay] = []
-    problems: list[Problem] = []
-    for item in days:
-        kept = _without_retracted(item, first)
-        if len(kept.retractions):
-            kept = replace(kept, retractions=_resolved(kept, first, done, earlier))
-            kept, found = _with_reversals(connection, kept, done, earlier)
-            problems += found
-        done.append(kept)
-    return done, problems
+    connection: duckdb.DuckDBPyConnection, item: SettledDay, earlier: EarlierDays
+) -> tuple[SettledDay, list[Problem]]:
+    """A day with what its own and earlier retractions take back."""
+    first = _first_days(item, earlier)
+    kept = _without_retracted(item, first)
+    if not len(kept.retractions):
+        return kept, []
+    kept = replace(kept, retractions=_resolved(kept, first, earlier))
+    return _with_reversals(connection, kept, earlier)
 
 
-def _kept_identities(path: Path) -> Callable[[], Digests]:
-    def read() -> Digests:
-        return pl.read_parquet(path, glob=False, columns=["identity"])["identity"].to_numpy()
-
-    return read
+def _kept_identities(path: Path) -> Digests:
+    return mapped_digests(path)[0]
 
 
-def _first_days(days: Sequence[SettledDay], earlier: EarlierDays) -> pl.DataFrame:
+def _first_days(item: SettledDay, earlier: EarlierDays) -> pl.DataFrame:
     """For each retracted identity, the landing day of its first retraction."""
-    new = [
-        item.retractions.select("identity", pl.lit(item.day.day).alias("first_day"))
-        for item in days
-        if len(item.retractions)
-    ]
-    rows = pl.concat([earlier.first, *new])
-    return rows.group_by("identity").agg(pl.col("first_day").min()).sort("identity")
+    rows = [earlier.first]
+    if len(item.retractions):
+        own = item.retractions.select("identity", pl.lit(item.day.day).alias("first_day"))
+        rows.append(own)
+    first = pl.concat(rows).group_by("identity").agg(pl.col("first_day").min())
+    return first.sort("identity")
 
 
 def _without_retracted(item: SettledDay, first: pl.DataFrame) -> SettledDay:
     """A day without the rows whose retraction landed before them or with them."""
-    taken = first.filter(pl.col("first_day") <= item.day.day)["identity"].to_numpy()
+    taken = first["identity"].to_numpy()
     found = []
     for file, scanned in item.day.read:
         places = members(scanned.identities, taken)
@@ -150,9 +140,7 @@ def _without_retracted(item: SettledDay, first: pl.DataFrame) -> SettledDay:
     return replace(item, excluded=pl.concat([item.excluded, of_kind(rows, "retracted")]))
 
 
-def _resolved(
-    item: SettledDay, first: pl.DataFrame, before: Sequence[SettledDay], earlier: EarlierDays
-) -> pl.DataFrame:
+def _resolved(item: SettledDay, first: pl.DataFrame, earlier: EarlierDays) -> pl.DataFrame:
     """The retractions of a day, each with whether it is the first of its event, and the earlier
     landing day on which that event counted."""
     rows = item.retractions.join(first, on="identity", how="left", maintain_order="left")
@@ -161,10 +149,10 @@ def _resolved(
     wanted = rows.filter("is_first")["identity"].to_numpy()
     left = np.delete(wanted, members(wanted, item.identities))
     counted_on: dict[int, date] = {}
-    for day, identities in _counted_before(item.day.day, before, earlier):
+    for day in sorted(earlier.counted, reverse=True):
         if not len(left):
             break
-        places = members(left, identities)
+        places = members(left, earlier.counted[day]())
         counted_on |= {int(identity): day for identity in left[places]}
         left = np.delete(left, places)
     pairs = zip(rows["identity"].to_list(), rows["is_first"].to_list(), strict=True)
@@ -172,29 +160,15 @@ def _resolved(
     return rows.with_columns(pl.Series("counted_on", days, dtype=pl.Date))
 
 
-def _counted_before(
-    day: date, before: Sequence[SettledDay], earlier: EarlierDays
-) -> Iterator[tuple[date, Digests]]:
-    """What each earlier landing day counted, the newest first."""
-    own = {item.day.day: item.identities for item in before}
-    for other in sorted({*own, *earlier.counted}, reverse=True):
-        if other < day:
-            yield other, own[other] if other in own else earlier.counted[other]()
-
-
 def _with_reversals(
-    connection: duckdb.DuckDBPyConnection,
-    item: SettledDay,
-    before: Sequence[SettledDay],
-    earlier: EarlierDays,
+    connection: duckdb.DuckDBPyConnection, item: SettledDay, earlier: EarlierDays
 ) -> tuple[SettledDay, list[Problem]]:
     """A day with the events of earlier days that it takes back, read from their files."""
-    own = {other.day.day: other.excluded for other in before}
     reversals: list[pl.DataFrame] = []
     problems: list[Problem] = []
     groups = item.retractions.drop_nulls("counted_on").partition_by("counted_on", as_dict=True)
     for (counted_on,), rows in sorted(groups.items()):
-        excluded = own[counted_on] if counted_on in own else earlier.excluded(counted_on)
+        excluded = earlier.excluded(counted_on)
         queries = earlier.queries(counted_on, whole_files(excluded))
         if isinstance(queries, Problem):
             problems.append(queries)
@@ -233,15 +207,6 @@ def _set_aside(item: SettledDay, wanted: pl.DataFrame) -> SettledDay:
     kept = item.retractions.join(wanted, on=keys, how="anti", maintain_order="left")
     excluded = pl.concat([item.excluded, of_kind(wanted, "retracted_event_unreadable")])
     return replace(item, retractions=kept, excluded=excluded)
-
-
-def _excluded(
-    root: DataRoot, files: Sequence[LandedFile], day: date, own: Mapping[date, SettledDay]
-) -> pl.DataFrame:
-    """The rows of an earlier day that did not count, by file and row number."""
-    if day in own:
-        return own[day].excluded
-    return read_excluded(root, files, day)
 
 
 def read_excluded(root: DataRoot, files: Sequence[LandedFile], day: date) -> pl.DataFrame:

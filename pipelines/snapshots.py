@@ -22,7 +22,8 @@ from pipelines.datasets import PartitionFile, current_files, write_partition
 from pipelines.edges import keep_edges
 from pipelines.mappings import text_literal
 from pipelines.memory_metering import UsageEvent, meter_events
-from pipelines.metering import MeteringSpec, connected
+from pipelines.metering import connected
+from pipelines.metering_spec import MeteringSpec
 from pipelines.paths import DataRoot, exact_pattern, sql_text
 from pipelines.reasons import use_texts
 from pipelines.usage_frames import (

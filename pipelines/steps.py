@@ -23,8 +23,10 @@ from pipelines.catalogs import DatedCatalog
 from pipelines.datasets import current_files
 from pipelines.drafts import DraftSummary, Hold, write_drafts
 from pipelines.history import Known, read_known
+from pipelines.kept_days import read_receipts
 from pipelines.landing import Registered, read_register, reading_problem, register_new_files
-from pipelines.metering import Metered, MeteringSpec, meter_days, read_receipts
+from pipelines.metering import Metered, meter_days
+from pipelines.metering_spec import MeteringSpec
 from pipelines.partitions import partition_of
 from pipelines.paths import DataRoot
 from pipelines.set_aside import write_set_aside_actions

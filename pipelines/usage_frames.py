@@ -145,9 +145,6 @@ USAGE_EDGES: Schema = {
 }
 """Single events of the days inside which a window starts or ends, of the customers asked for."""
 
-USAGE_IDS: Schema = {"identity": pl.UInt64, "content": pl.UInt64}
-"""Digests of the events that a landing day counted, by identity. See pipelines/digests.py."""
-
 USAGE_EXCLUDED: Schema = {"path": pl.String, "row_number": pl.Int64, "kind": pl.String}
 """Rows that do not count: duplicate, conflict, retracted, set_aside; by path and row."""
 

@@ -3,7 +3,7 @@
 -- grain:   one row an event (events = 1), or one that a retraction takes back (-1)
 -- units:   event units; whole tokens
 -- from:    countable_events, varying_prices
--- read by: usage_daily, usage_states, priced_events
+-- read by: uncosted_events, usage_states, priced_events
 -- rules:   USE-2, USE-9, AI-2, AI-3
 with
 

@@ -2,7 +2,7 @@
 -- grain:   one row an event
 -- units:   event units; whole tokens
 -- from:    landed_rows, excluded_rows
--- read by: countable_events, see pipelines/metering.py
+-- read by: countable_events, see pipelines/counting.py
 -- rules:   USE-2, USE-9
 with
 

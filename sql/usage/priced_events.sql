@@ -2,7 +2,7 @@
 -- grain:   one row an event (events = 1), or one that a retraction takes back (-1)
 -- units:   event units; whole tokens; token costs in rate units (0.0001)
 -- from:    counted_events, steady_prices, model_prices
--- read by: usage_costs, usage_margins, usage_edges
+-- read by: usage_daily, usage_margins, usage_edges
 -- rules:   AI-1, AI-2, AI-7
 with
 

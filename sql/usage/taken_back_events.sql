@@ -2,7 +2,7 @@
 -- grain:   one row an event, everything in it negative
 -- units:   event units; whole tokens
 -- from:    reversed_events
--- read by: countable_events, see pipelines/metering.py
+-- read by: countable_events, see pipelines/counting.py
 -- rules:   USE-9
 select
     landing_day,

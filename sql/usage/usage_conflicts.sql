@@ -2,7 +2,7 @@
 -- grain:   one row an event, by file and row
 -- units:   event units; whole tokens
 -- from:    landed_rows, conflicting_rows
--- read by: pipelines/metering.py, which keeps them in usage_conflicts
+-- read by: pipelines/counting.py, which keeps them in usage_conflicts
 -- rules:   USE-2
 with
 

@@ -23,7 +23,8 @@ import duckdb
 
 from pipelines.ai_prices import GENAI_PRICES, prices_of_versions
 from pipelines.landing import register_new_files
-from pipelines.metering import MeteringSpec, connected, meter_days
+from pipelines.metering import connected, meter_days
+from pipelines.metering_spec import MeteringSpec
 from pipelines.paths import DataRoot
 from pipelines.usage_frames import FeatureDefinition
 

@@ -10,13 +10,13 @@ import pytest
 from pipelines import datasets
 from pipelines.datasets import (
     DiskIsFull,
-    adopt_file,
     clear_disk_errors,
     current_file,
     current_files,
     replaced,
     sha256_of,
     sweep_superseded,
+    write_content,
     write_partition,
 )
 from pipelines.paths import DataRoot
@@ -82,16 +82,13 @@ def test_current_files_are_in_order_of_partition(root: DataRoot) -> None:
     assert list(current_files(root, "numbers")) == [DAY, "landing_day=2026-04-02"]
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_a_written_file_is_taken_over(is_there: bool, root: DataRoot, tmp_path: Path) -> None:
-    if is_there:
-        write_partition(root, "numbers", DAY, rows(1))
-    written = tmp_path / "written"
-    written.write_bytes(datasets.parquet_bytes(rows(1)))
-    adopted = adopt_file(root, "numbers", DAY, written)
-    assert adopted.is_new is not is_there
-    assert not written.exists()
-    assert names(root) == ["0001"]
+def test_a_file_that_is_mapped_keeps_its_suffix(root: DataRoot) -> None:
+    first = write_content(root, "numbers", DAY, b"one", "arrow")
+    again = write_content(root, "numbers", DAY, b"one", "arrow")
+    other = write_content(root, "numbers", DAY, b"two", "arrow")
+    assert (first.is_new, again.is_new, other.is_new) == (True, False, True)
+    assert other.path.name == f"0002-{sha256_of(other.path)[:16]}.arrow"
+    assert current_file(root, "numbers", DAY) == other.path
 
 
 def test_a_block_that_raises_leaves_the_file_as_it_was(tmp_path: Path) -> None:

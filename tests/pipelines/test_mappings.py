@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.kept_days import read_receipts
 from pipelines.landing import register_new_files
 from pipelines.mappings import (
     COLUMNS,
@@ -21,7 +22,7 @@ from pipelines.mappings import (
     TOKENS,
     read_mapping,
 )
-from pipelines.metering import meter_days, read_receipts
+from pipelines.metering import meter_days
 from pipelines.paths import PACKAGE_ROOT, DataRoot
 from tests.pipelines.usage_roots import SPEC, day, event, land, snapshots
 

@@ -11,7 +11,9 @@ import polars as pl
 import pytest
 
 from pipelines.datasets import current_file, current_files
-from pipelines.metering import MeteringSpec, meter_days, read_receipts
+from pipelines.kept_days import read_receipts
+from pipelines.metering import meter_days
+from pipelines.metering_spec import MeteringSpec
 from pipelines.paths import DataRoot
 from pipelines.snapshots import CHECKS, failed_checks
 from pipelines.usage_frames import FeatureDefinition

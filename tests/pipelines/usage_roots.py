@@ -13,7 +13,8 @@ from billing_core.usage import WindowKey
 from pipelines.ai_prices import AiPrice, prices_of_versions
 from pipelines.landed_rows import CANONICAL
 from pipelines.landing import register_new_files
-from pipelines.metering import Metered, MeteringSpec, meter_days
+from pipelines.metering import Metered, meter_days
+from pipelines.metering_spec import MeteringSpec
 from pipelines.paths import DataRoot
 from pipelines.snapshots import Snapshots, take_snapshots
 from pipelines.usage_frames import FeatureDefinition, KnownCustomer, PlanFeature, WindowRequest
@@ -146,5 +147,5 @@ def tree(root: DataRoot, *datasets: str) -> dict[str, bytes]:
     return {
         str(path.relative_to(root.warehouse)): path.read_bytes()
         for dataset in datasets
-        for path in sorted(root.dataset(dataset).rglob("*.parquet"))
+        for path in sorted(root.dataset(dataset).rglob("[0-9]*"))
     }
