@@ -59,9 +59,11 @@ def column_of(columns: pa.RecordBatch, name: str) -> pa.Array:
 
 def _add_share(total: Digests, column: pa.Array, name: str) -> None:
     """Add to digests, in place, what one column tells of each row; a null adds nothing."""
+    if column.null_count == len(column):
+        return
     if not column.null_count:
         total += _share(column, name)
-    elif column.null_count < len(column):
+    else:
         rows = np.flatnonzero(_bits(column.is_valid()))
         total[rows] += _share(column.drop_null(), name)
 

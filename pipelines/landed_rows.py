@@ -29,6 +29,7 @@ from pipelines.digests import (
     identity_digests,
 )
 from pipelines.mappings import (
+    CACHE_TOKENS,
     DECIMALS,
     INSTANTS,
     TOKENS,
@@ -221,7 +222,8 @@ def kept_rows_sql(name: str, columns: Sequence[str], *, file_number: int, landin
         column: column if column in columns else f"null::{_SQL_TYPES.get(column, 'varchar')}"
         for column in [*CANONICAL, *_DERIVED]
     }
-    texts["received_at"] = f"coalesce({texts['received_at']}, {end_of_day_sql(landing_day)})"
+    defaults = {"received_at": end_of_day_sql(landing_day), **dict.fromkeys(CACHE_TOKENS, "0")}
+    texts |= {column: f"coalesce({texts[column]}, {no})" for column, no in defaults.items()}
     listed = ", ".join(f"{text} as {column}" for column, text in texts.items())
     return (
         f"select date '{landing_day}' as landing_day, {file_number}::integer as file_number,"
@@ -370,7 +372,7 @@ def _chunk(
 
 def extent_of_rows(batch: pa.RecordBatch) -> Extent:
     """The bounds of rows; of tokens they may be too wide, never too narrow."""
-    occurred = batch.column("occurred_at").drop_null().cast(pa.int64()).to_numpy()
+    occurred = column_of(batch, "occurred_at").drop_null().cast(pa.int64()).to_numpy()
     return Extent(
         first_at=int(occurred.min(initial=LATEST)),
         last_at=int(occurred.max(initial=-LATEST)),

@@ -33,7 +33,8 @@ Canonical = Literal[
 STRINGS = ("event_id", "source", "customer_id", "feature", "model", "retracts", "properties")
 INSTANTS = ("occurred_at", "received_at")
 DECIMALS = ("value", "amount")
-TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+CACHE_TOKENS = ("cache_read_tokens", "cache_write_tokens")
+TOKENS = ("input_tokens", "output_tokens", *CACHE_TOKENS)
 COLUMNS = (*STRINGS, *INSTANTS, *DECIMALS, *TOKENS)
 REQUIRED = ("event_id", "customer_id", "feature", "occurred_at")
 
@@ -391,7 +392,7 @@ def _absent(name: str, default_source: str) -> str:
         return text_literal(default_source)
     if name == "value":
         return "1::decimal(38, 9)"
-    if name in {"cache_read_tokens", "cache_write_tokens"}:
+    if name in CACHE_TOKENS:
         return "0::bigint"
     kind = "varchar" if name in STRINGS else "decimal(38, 9)" if name in DECIMALS else "bigint"
     return f"null::{'timestamptz' if name in INSTANTS else kind}"
@@ -402,7 +403,7 @@ def _defaulted(name: str, read: str, mapping: UsageMapping | None, default_sourc
         return f"coalesce({read}, {text_literal(default_source)})"
     if name == "value" and mapping is None:
         return f"coalesce({read}, 1::decimal(38, 9))"
-    if name in {"cache_read_tokens", "cache_write_tokens"}:
+    if name in CACHE_TOKENS:
         return f"coalesce({read}, 0)"
     return read
 
