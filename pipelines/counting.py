@@ -206,7 +206,7 @@ def extent_of(days: Sequence[SettledDay]) -> Extent:
 def prepare_counted(
     connection: duckdb.DuckDBPyConnection, spec: MeteringSpec, rows: CountableRows
 ) -> None:
-    """Make `counted_events` and `priced_events` from the SQL of files and the prices."""
+    """Make `counted_events` from the SQL of files, and the prices of its tokens."""
     has_varying = _register_prices(connection, spec, rows)
     connection.register("excluded_rows", rows.excluded.drop("kind").to_arrow())
     countable = sql_text("usage/kept_events")
@@ -219,11 +219,15 @@ def prepare_counted(
     _view(connection, "landed_rows", _union(rows.queries))
     _view(connection, "countable_events", countable)
     _view(connection, "counted_events", counted)
-    _view(connection, "priced_events", sql_text("usage/priced_events"))
 
 
 def _coded(table: pa.Table, codes: TextCodes | None) -> pa.Table:
     return table if codes is None else codes.coded(table)
+
+
+def prepare_priced(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make `priced_events` from `counted_events` and the prices."""
+    _view(connection, "priced_events", sql_text("usage/priced_events"))
 
 
 def _union(queries: Sequence[str]) -> str:
@@ -238,8 +242,11 @@ def counted_tables(
     connection: duckdb.DuckDBPyConnection, spec: MeteringSpec, codes: TextCodes | None = None
 ) -> dict[str, pl.DataFrame]:
     """What is kept of `counted_events`, by dataset. codes: of the texts, where they are coded."""
-    costed = "from priced_events" if spec.is_per_event else sql_text("usage/uncosted_events")
-    _view(connection, "costed_events", costed)
+    if spec.is_per_event:
+        prepare_priced(connection)
+        _view(connection, "costed_events", "from priced_events")
+    else:
+        _view(connection, "costed_events", sql_text("usage/uncosted_events"))
     wanted = {"usage_daily": USAGE_DAILY}
     stateful = {f.code: f.aggregation for f in spec.features if f.aggregation in STATEFUL}
     if stateful:

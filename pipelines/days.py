@@ -88,8 +88,8 @@ def settled_day(day: Day, digests: DayDigests, repeated: Repeats) -> SettledDay:
     ]
     return SettledDay(
         day=day,
-        identities=digests.identities[is_counted],
-        contents=digests.contents[digests.order[is_counted]],
+        identities=digests.identities.compress(is_counted),
+        contents=digests.contents.take(digests.order.compress(is_counted)),
         excluded=pl.concat(excluded),
         conflicts=conflicts.with_columns(first),
         retractions=_retractions(day, pl.concat([duplicates, conflicts])),

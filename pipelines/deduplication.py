@@ -5,21 +5,26 @@ the new rows or in the days before, are looked at one by one; all others are new
 digest alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.digests import Digests
-from pipelines.read_ahead import Spread
 
 Whole = npt.NDArray[np.int64]
 Places = npt.NDArray[np.intp]
 
+Spread = Callable[..., Iterable[Any]]
+"""`map`, or the map of a pool of threads."""
+
 BEFORE_ALL = np.iinfo(np.int64).min
 _MOST_BITS = 23
+_BLOCK = 1 << 16
+"""So many at once stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,9 @@ class CountedDay:
     contents: Digests
 
 
+ReadCounted = Callable[[], CountedDay]
+
+
 @dataclass(frozen=True, slots=True)
 class Repeats:
     """What of a day does not count again, by row.
@@ -64,15 +72,15 @@ class Repeats:
 
 def repeats(
     days: Sequence[DayDigests],
-    before: Sequence[CountedDay],
+    before: Sequence[ReadCounted],
     *,
     dedupe_days: int,
     spread: Spread = map,
 ) -> list[Repeats]:
     """What of each day was counted before, on the day itself or on one of the days before.
 
-    takes:   days, in order; before, what earlier days counted that are not among them;
-             spread, a `map` that may work on several at once.
+    takes:   days, in order; before, how to read what earlier days counted; spread, a `map`
+             that may work on several at once.
     returns: for each day; of rows of one identity the first received counts, by (day,
              received, content, row); one that comes within `dedupe_days` after it is a
              duplicate if its content is the same, else a conflict.
@@ -82,7 +90,7 @@ def repeats(
     if len(days) > 1:
         found.sort(kind="stable")  # merges what is sorted already
     known = _known_again(found, before, spread)
-    again = found[1:][found[1:] == found[:-1]]
+    again = found[1:].compress(found[1:] == found[:-1])
     wanted = distinct(np.concatenate([again, *(day.identities for day in known)]))
     rows = [_own_rows(day, wanted) for day in days]
     return _settled(days, [*map(_known_rows, known), *rows], dedupe_days)
@@ -97,7 +105,7 @@ def members(digests: Digests, wanted: Digests) -> Places:
     if not len(wanted):
         return np.empty(0, np.intp)
     likely = _Sieve.of(wanted).places(digests)
-    return likely[_stands_in(digests[likely], wanted)]
+    return likely.compress(_stands_in(digests.take(likely), wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +132,22 @@ class _Sieve:
 
     def places(self, digests: Digests) -> Places:
         """Where digests are that may be in the set."""
-        likely = np.flatnonzero(self.leading[(digests >> self.shift).view(np.int64)])
-        found: Places = likely[self.trailing[(digests[likely] & self.mask).view(np.int64)]]
-        return found
+        found = [
+            first + self._places(digests[first : first + _BLOCK])
+            for first in range(0, len(digests), _BLOCK)
+        ]
+        return np.concatenate([np.empty(0, np.intp), *found])
+
+    def _places(self, digests: Digests) -> Places:
+        likely = np.flatnonzero(self.leading.take((digests >> self.shift).view(np.int64)))
+        trailing = (digests.take(likely) & self.mask).view(np.int64)
+        return likely.compress(self.trailing.take(trailing))
 
 
 def _stands_in(digests: Digests, wanted: Digests) -> npt.NDArray[np.bool_]:
     places = np.searchsorted(wanted, digests)
     places[places == len(wanted)] = 0
-    found: npt.NDArray[np.bool_] = wanted[places] == digests
+    found: npt.NDArray[np.bool_] = wanted.take(places) == digests
     return found
 
 
@@ -142,17 +157,19 @@ def distinct(digests: Digests) -> Digests:
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
-def _known_again(found: Digests, before: Sequence[CountedDay], spread: Spread) -> list[CountedDay]:
+def _known_again(found: Digests, before: Sequence[ReadCounted], spread: Spread) -> list[CountedDay]:
     """What earlier days counted of sorted identities."""
     if not before or not len(found):
         return []
     return list(spread(partial(_counted_again, found, _Sieve.of(found)), before))
 
 
-def _counted_again(found: Digests, sieve: _Sieve, before: CountedDay) -> CountedDay:
+def _counted_again(found: Digests, sieve: _Sieve, read: ReadCounted) -> CountedDay:
+    before = read()
     likely = sieve.places(before.identities)
-    places = likely[_stands_in(before.identities[likely], found)] if len(likely) else likely
-    return CountedDay(before.day, before.identities[places], before.contents[places])
+    if len(likely):
+        likely = likely.compress(_stands_in(before.identities.take(likely), found))
+    return CountedDay(before.day, before.identities.take(likely), before.contents.take(likely))
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def _share(column: pa.Array, name: str) -> Digests:
     """What one column adds to a digest: its value mixed with the column's key. No nulls."""
     if pa.types.is_dictionary(column.type):
         shares = _share(column.dictionary, name)
-        found: Digests = shares[column.indices.to_numpy()]
+        found: Digests = shares.take(column.indices.to_numpy())
         return found
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         words = string_digests(column)
@@ -133,10 +133,10 @@ def stable_order(digests: Digests) -> tuple[npt.NDArray[np.int64], Digests]:
     packed.sort()
     packed &= places
     order = packed.view(np.int64)
-    found = digests[order]
+    found = digests.take(order)
     if np.any(found[1:] < found[:-1]):
         order = np.argsort(digests, kind="stable")
-        found = digests[order]
+        found = digests.take(order)
     return order, found
 
 

@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 
 from billing_core.errors import BillingError, Problem
-from pipelines.counting import CountableRows, prepare_counted
+from pipelines.counting import CountableRows, prepare_counted, prepare_priced
 from pipelines.datasets import current_file, current_files, write_partition
 from pipelines.landed_rows import ANY_EXTENT
 from pipelines.landing import Register, read_register
@@ -87,5 +87,6 @@ def _read(
         for number, query in queries.items()
     ]
     prepare_counted(connection, spec, CountableRows(texts, excluded, reversals, ANY_EXTENT))
+    prepare_priced(connection)
     connection.register("wanted_days", wanted.select("customer_id", "event_day").to_arrow())
     return conformed(connection.sql(sql_text("usage/usage_edges")).pl(), USAGE_EDGES)

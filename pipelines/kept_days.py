@@ -8,6 +8,7 @@ the days after look at those of a month without reading them in.
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +21,7 @@ from pipelines.datasets import (
     write_partition,
 )
 from pipelines.days import DayFile, SettledDay
-from pipelines.deduplication import CountedDay
+from pipelines.deduplication import CountedDay, ReadCounted, Spread
 from pipelines.digests import digests_content, mapped_digests
 from pipelines.landing import LandedFile
 from pipelines.metering_spec import MeteringSpec
@@ -30,57 +31,49 @@ from pipelines.reasons import row_texts
 from pipelines.retractions import retraction_rows
 from pipelines.usage_frames import (
     SET_ASIDE,
-    USAGE_CONFLICTS,
     USAGE_EDGES,
     USAGE_EXCLUDED,
-    USAGE_MARGINS,
     USAGE_RECEIPTS,
-    USAGE_RETRACTIONS,
-    USAGE_REVERSALS,
-    USAGE_STATES,
-    Schema,
     conformed,
     empty,
 )
 
-WRITTEN_IF_ANY: dict[str, Schema] = {
-    "usage_states": USAGE_STATES,
-    "usage_margins": USAGE_MARGINS,
-    "usage_excluded": USAGE_EXCLUDED,
-    "usage_conflicts": USAGE_CONFLICTS,
-    "set_aside": SET_ASIDE,
-    "usage_retractions": USAGE_RETRACTIONS,
-    "usage_reversals": USAGE_REVERSALS,
-}
-"""Datasets of a landing day that have no file where they have no rows."""
-
 
 def write_day(
-    root: DataRoot, item: SettledDay, spec: MeteringSpec, counted: Mapping[str, pl.DataFrame]
+    root: DataRoot,
+    item: SettledDay,
+    spec: MeteringSpec,
+    counted: Mapping[str, pl.DataFrame],
+    *,
+    spread: Spread = map,
 ) -> list[PartitionFile]:
     """Write every dataset of a day; the receipts last, which say that the day is done.
 
-    takes:   counted, the tables of some days, this one among them.
+    takes:   counted, the tables of some days, this one among them; spread, a `map` that may
+             write several at once.
     """
     partition = partition_of(item.day.day)
     own = pl.col("landing_day") == item.day.day
     tables = {name: table.filter(own) for name, table in counted.items()}
-    ids = digests_content(item.identities, item.contents)
-    daily = write_partition(root, "usage_daily", partition, tables.pop("usage_daily"))
     tables |= {
         "usage_excluded": _excluded(item),
         "set_aside": rows_set_aside(item),
         "usage_retractions": retraction_rows(item),
         "usage_reversals": item.reversals,
     }
-    written = [daily, write_content(root, "usage_ids", partition, ids, "arrow")]
-    written += [
-        write_partition(root, name, partition, tables[name])
-        for name in WRITTEN_IF_ANY
-        if name in tables and (len(tables[name]) or current_file(root, name, partition) is not None)
-    ]
     if current_file(root, "usage_edges", partition) is not None:
-        written.append(write_partition(root, "usage_edges", partition, empty(USAGE_EDGES)))
+        tables["usage_edges"] = empty(USAGE_EDGES)
+    ids = partial(digests_content, item.identities, item.contents)
+    writes = [
+        partial(write_partition, root, "usage_daily", partition, tables.pop("usage_daily")),
+        lambda: write_content(root, "usage_ids", partition, ids(), "arrow"),
+        *(
+            partial(write_partition, root, name, partition, table)
+            for name, table in sorted(tables.items())
+            if len(table) or current_file(root, name, partition) is not None
+        ),
+    ]
+    written = list(spread(lambda write: write(), writes))
     receipts = _receipts(item, spec)
     return [*written, write_partition(root, "usage_receipts", partition, receipts)]
 
@@ -92,11 +85,9 @@ def read_receipts(root: DataRoot, through: date) -> pl.DataFrame:
         for partition, path in current_files(root, "usage_receipts").items()
         if partition <= partition_of(through)
     ]
-    return (
-        pl.concat([pl.read_parquet(path, glob=False) for path in paths])
-        if paths
-        else empty(USAGE_RECEIPTS)
-    )
+    if not paths:
+        return empty(USAGE_RECEIPTS)
+    return pl.read_parquet(paths, glob=False, hive_partitioning=False)
 
 
 def inputs_sha256(files: Iterable[LandedFile]) -> str:
@@ -105,10 +96,10 @@ def inputs_sha256(files: Iterable[LandedFile]) -> str:
     return hashlib.sha256(repr(sorted(listed)).encode()).hexdigest()
 
 
-def counted_days(root: DataRoot, first: date, before: date) -> dict[date, CountedDay]:
-    """What the landing days from `first` on and before another one counted."""
+def counted_days(root: DataRoot, first: date, before: date) -> dict[date, ReadCounted]:
+    """How to read what the landing days from `first` on and before another one counted."""
     return {
-        day_of(partition): counted_day(day_of(partition), path)
+        day_of(partition): partial(counted_day, day_of(partition), path)
         for partition, path in current_files(root, "usage_ids").items()
         if first <= day_of(partition) < before
     }

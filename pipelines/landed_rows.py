@@ -8,7 +8,6 @@ digests and the same checks, and may be kept in memory until they are counted.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from pipelines.canonical_parquet import CANONICAL, CHUNK_ROWS, canonical_parts
+from pipelines.deduplication import Spread
 from pipelines.digests import (
     Digests,
     column_of,
@@ -38,32 +38,10 @@ from pipelines.mappings import (
     rows_sql,
 )
 from pipelines.paths import sql_text
-from pipelines.read_ahead import Spread
 from pipelines.usage_frames import FeatureDefinition
 
-CHUNK_ROWS = 1 << 17
 MOST_TOKENS = 10**12
 LATEST = 2**62
-_LOW_VARIETY = ["source", "customer_id", "feature", "model"]
-
-_DECIMAL = pa.decimal128(38, 9)
-_INSTANT = pa.timestamp("us", tz="UTC")
-CANONICAL: dict[str, pa.DataType] = {
-    "source": pa.string(),
-    "event_id": pa.string(),
-    "customer_id": pa.string(),
-    "feature": pa.string(),
-    "occurred_at": _INSTANT,
-    "received_at": _INSTANT,
-    "value": _DECIMAL,
-    "amount": _DECIMAL,
-    "model": pa.string(),
-    "input_tokens": pa.int64(),
-    "output_tokens": pa.int64(),
-    "cache_read_tokens": pa.int64(),
-    "cache_write_tokens": pa.int64(),
-    "retracts": pa.string(),
-}
 _DERIVED = (
     "property", "dimension_1", "dimension_2", "is_property_missing", "unreadable",
     "is_total_with_cached",
@@ -191,11 +169,13 @@ def scan_file(
 
     raises: duckdb.Error, pa.ArrowException or OSError where the file is damaged inside.
     """
-    batches = canonical_batches(path, query, features)
-    if batches is None:
-        batches = query_batches(connection, query, landing_day=landing_day, features=features)
+    parts = canonical_parts(path, query, features)
+    if parts is None:
+        text = rows_sql(query, file_number=0, landing_day=landing_day, features=features)
+        parts = [partial(query_batches, connection, text)]
     digested = partial(_chunk, connection, keeps=keeps, landing_day=landing_day, known=known)
-    return _scanned(list(spread(digested, batches)), keeps=keeps)
+    chunks = spread(lambda part: [digested(batch) for batch in part()], parts)
+    return _scanned([chunk for part in chunks for chunk in part], keeps=keeps)
 
 
 def scan(
@@ -252,87 +232,11 @@ def _kept(batches: Sequence[pa.RecordBatch]) -> pa.Table:
     return table.select(full)
 
 
-def canonical_batches(
-    path: Path, query: LandedQuery, features: Sequence[FeatureDefinition]
-) -> Iterator[pa.RecordBatch] | None:
-    """The rows of a file whose columns are canonical as they lie, None for any other.
-
-    Columns that the file does not have are left out: they are null.
-    """
-    if not query.is_canonical or path.suffix.lower() != ".parquet":
-        return None
-    own = set(pq.read_schema(path).names)
-    file = pq.ParquetFile(path, read_dictionary=[name for name in _LOW_VARIETY if name in own])
-    types = {field.name: _plain_type(field.type) for field in file.schema_arrow}
-    has_parts = any(feature.property or feature.dimensions for feature in features)
-    if has_parts and "properties" in types:
-        return None
-    if any(types.get(name, kind) != kind for name, kind in CANONICAL.items()):
-        return None
-    listed = [name for name in CANONICAL if name in types]
-    names = [name for name in listed if not _is_all_null(file.metadata, name)]
-    return _canonical_batches(file, names, query.default_source)
-
-
-def _is_all_null(metadata: pq.FileMetaData, name: str) -> bool:
-    """Whether the file itself says of a column that there is nothing in it."""
-    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
-    return all(
-        _nulls(column) == group.num_rows
-        for group in groups
-        for column in map(group.column, range(group.num_columns))
-        if column.path_in_schema == name
-    )
-
-
-def _nulls(column: pq.ColumnChunkMetaData) -> int | None:
-    statistics = column.statistics
-    return statistics.null_count if statistics is not None and statistics.has_null_count else None
-
-
-def query_batches(
-    connection: duckdb.DuckDBPyConnection,
-    query: LandedQuery,
-    *,
-    landing_day: date,
-    features: Sequence[FeatureDefinition],
-) -> Iterator[pa.RecordBatch]:
+def query_batches(connection: duckdb.DuckDBPyConnection, text: str) -> Iterator[pa.RecordBatch]:
     """The rows of any file, through its SQL."""
-    text = rows_sql(query, file_number=0, landing_day=landing_day, features=features)
     # a connection of its own: the checks of a chunk are put to the first while this one is read
     with connection.cursor() as reading:
         yield from reading.sql(text).to_arrow_reader(CHUNK_ROWS)
-
-
-def _canonical_batches(
-    file: pq.ParquetFile, names: list[str], default_source: str
-) -> Iterator[pa.RecordBatch]:
-    done = 0
-    for batch in file.iter_batches(CHUNK_ROWS, columns=names, use_threads=False):
-        rows = len(batch)
-        columns = {name: batch.column(name) for name in names}
-        source, value = (
-            columns.get(name, pa.nulls(rows, CANONICAL[name])) for name in ("source", "value")
-        )
-        columns |= {
-            "source": _filled(source, default_source),
-            "value": _filled(value, Decimal(1)),
-            "row_number": pa.array(np.arange(done + 1, done + rows + 1)),
-        }
-        done += rows
-        yield pa.RecordBatch.from_pydict(columns)
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.string() if pa.types.is_large_string(value) else value
-
-
-def _filled(column: pa.Array, value: str | Decimal) -> pa.Array:
-    if not column.null_count:
-        return column
-    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    return pc.fill_null(plain, pa.scalar(value, plain.type))
 
 
 def _chunk(

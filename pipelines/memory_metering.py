@@ -15,18 +15,20 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from pipelines.canonical_parquet import CANONICAL
 from pipelines.counting import (
     CountableRows,
     counted_tables,
     extent_of,
     known_references,
     prepare_counted,
+    prepare_priced,
 )
 from pipelines.days import Day, DayFile, SettledDay, day_digests, settled_day
 from pipelines.deduplication import CountedDay, repeats
 from pipelines.digests import Digests
 from pipelines.kept_days import rows_set_aside
-from pipelines.landed_rows import CANONICAL, ScannedFile, scan
+from pipelines.landed_rows import ScannedFile, scan
 from pipelines.landing import LandedFile
 from pipelines.metering_spec import MeteringSpec
 from pipelines.paths import sql_text
@@ -111,7 +113,9 @@ def _settled(
     settled: dict[date, SettledDay] = {}
     for day in days:
         digests = day_digests(day)
-        near = [one for one in counted if one.day >= digests.day - spec.dedupe_days]
+        near = [
+            partial(_itself, one) for one in counted if one.day >= digests.day - spec.dedupe_days
+        ]
         (found,) = repeats([digests], near, dedupe_days=spec.dedupe_days)
         item = settled_day(day, digests, found)
         item, _ = with_retractions(connection, item, _earlier(settled))
@@ -132,6 +136,10 @@ def _earlier(settled: Mapping[date, SettledDay]) -> EarlierDays:
         excluded=lambda day: settled[day].excluded,
         queries=lambda day, _: [f"select * from {_name(day)}"],
     )
+
+
+def _itself(day: CountedDay) -> CountedDay:
+    return day
 
 
 def _identities(item: SettledDay) -> Digests:
@@ -159,6 +167,7 @@ def _prepare(
         queries = ["select * from all_landed"]
     rows = CountableRows(queries, pl.concat(excluded), pl.concat(reversals), extent_of(settled))
     prepare_counted(connection, spec, rows)
+    prepare_priced(connection)
 
 
 def _scanned(

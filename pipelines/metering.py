@@ -22,7 +22,7 @@ from billing_core.errors import Problem
 from pipelines.counting import counted_columns, counted_days_tables, known_references
 from pipelines.datasets import PartitionFile, current_file, current_files
 from pipelines.days import Day, DayFile, SettledDay, day_digests, settled_day
-from pipelines.deduplication import CountedDay, repeats
+from pipelines.deduplication import CountedDay, ReadCounted, Spread, repeats
 from pipelines.kept_days import (
     counted_day,
     counted_days,
@@ -35,7 +35,6 @@ from pipelines.landing import LandedFile, Register, file_query, read_register
 from pipelines.metering_spec import MeteringSpec
 from pipelines.partitions import day_of, partition_of
 from pipelines.paths import DataRoot, first_line
-from pipelines.read_ahead import Spread, read_ahead
 from pipelines.retractions import earlier_days, with_retractions
 
 GROUP_ROWS = 1_050_000
@@ -61,7 +60,8 @@ class _Work:
     """What one call works with, and what it knows by now.
 
     spread:  a `map` for the parts of a group, where nothing else has work for the threads.
-    counted: what each day before counted; retracting: the days that took something back.
+    counted: how to read what each day before counted.
+    retracting: the days that took something back.
     settled: for each group, done when it is known what of it counts; metered: when it is
              written.
     """
@@ -72,7 +72,7 @@ class _Work:
     known: References
     connection: duckdb.DuckDBPyConnection
     spread: Spread
-    counted: dict[date, CountedDay]
+    counted: dict[date, ReadCounted]
     retracting: set[date]
     settled: Sequence[Future[None]]
     metered: list["Future[_Group]"] = field(default_factory=list)
@@ -134,7 +134,7 @@ def _work(
     is_alone = len(groups) == 1
     spread: Spread = map
     if is_alone:
-        spread = partial(read_ahead, stack.enter_context(ThreadPoolExecutor(THREADS)))
+        spread = stack.enter_context(ThreadPoolExecutor(THREADS)).map
     return _Work(
         root=root,
         spec=spec,
@@ -254,9 +254,9 @@ def _written(
     tables = counted_days_tables(connection, settled, work.spec)
     written: list[PartitionFile] = []
     for item in settled:
-        files = write_day(work.root, item, work.spec, tables)
+        files = write_day(work.root, item, work.spec, tables, spread=work.spread)
         (ids,) = (file.path for file in files if file.dataset == "usage_ids")
-        work.counted[item.day.day] = counted_day(item.day.day, ids)
+        work.counted[item.day.day] = partial(counted_day, item.day.day, ids)
         written += files
     return _Group(tuple(item.day.day for item in settled), tuple(written), tuple(problems))
 
@@ -334,5 +334,5 @@ def _settle(work: _Work, days: Sequence[Day]) -> list[SettledDay]:
     settled = list(map(settled_day, days, digests, found))
     for item in settled:
         number = item.day.day.toordinal()
-        work.counted[item.day.day] = CountedDay(number, item.identities, item.contents)
+        work.counted[item.day.day] = partial(CountedDay, number, item.identities, item.contents)
     return settled

@@ -1,6 +1,7 @@
 """The same event again, told by digests: against a plain loop over every row. Rule USE-2."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import duckdb
 import numpy as np
@@ -63,6 +64,10 @@ def digests(number: int, rows: Sequence[tuple[int, int, int]]) -> DayDigests:
     )
 
 
+def itself(day: CountedDay) -> CountedDay:
+    return day
+
+
 def counted(day: DayDigests, found: Repeats) -> CountedDay:
     is_counted = np.ones(len(day.identities), np.bool_)
     is_counted[found.places] = False
@@ -82,7 +87,8 @@ def test_groups_of_days_settle_as_a_plain_loop_does(
         if not own:
             continue
         known = [day for day in before if day.day >= part[0] - dedupe_days]
-        found = repeats(own, known, dedupe_days=dedupe_days)
+        reads = [partial(itself, day) for day in known]
+        found = repeats(own, reads, dedupe_days=dedupe_days)
         for day, one in zip(own, found, strict=True):
             found_kinds = np.zeros(len(day.identities), int)
             found_kinds[one.duplicates] = 1
