@@ -6,7 +6,7 @@ aside and the customer's other business goes on.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,6 +20,7 @@ from billing_core.actions import (
     OutcomeStatus,
     PublishCatalog,
     ReasonCode,
+    ReleaseHold,
     may_do,
 )
 from billing_core.errors import BillingError, Problem
@@ -43,6 +44,7 @@ from pipelines.publications import (
     raise_if_changed,
     replaced_texts,
 )
+from pipelines.reasons import HOLD_REASONS
 from pipelines.usage_frames import KnownCustomer
 from pipelines.world import currencies, zones
 
@@ -98,7 +100,12 @@ def read_known(
     late = late_versions(books, versions)
     in_time = [it for it in versions if it.file not in {one.file for one in late}]
     general = [one for one in log.actions if _is_general(one.action)]
-    catalogs, outcomes, wrong = _published(in_time, [it for it in general if not _is_file(it)])
+    customers = known_customers(log.actions)
+    catalogs, outcomes, wrong = _published(
+        in_time,
+        [it for it in general if not _is_file(it)],
+        {it.customer_id for it in customers},
+    )
     of_files = _of_files([it for it in general if _is_file(it)], versions, in_time)
     by_customer: dict[str, list[Action]] = defaultdict(list)
     for one in log.actions:
@@ -116,7 +123,7 @@ def read_known(
         log=log,
         outcomes=(*of_files, *outcomes),
         set_aside=(*log.set_aside, *wrong),
-        customers=known_customers(log.actions),
+        customers=customers,
         notes=(*late, *replaced_texts(log.actions, versions)),
     )
 
@@ -175,8 +182,9 @@ def _booked(books: Books) -> dict[str, list[Invoice]]:
 
 
 def _is_general(action: Action) -> bool:
-    """Whether an action goes into no customer's history: a decision is about an event."""
-    return action.customer is None or isinstance(action, DecideConflict)
+    """Whether an action goes into no customer's history: a decision is about an event, and
+    what holds an invoice back lies outside of it."""
+    return action.customer is None or isinstance(action, DecideConflict | ReleaseHold)
 
 
 def _is_file(one: LandedAction) -> bool:
@@ -200,11 +208,12 @@ def _of_files(
 
 
 def _published(
-    files: Sequence[DatedCatalog], general: Sequence[LandedAction]
+    files: Sequence[DatedCatalog], general: Sequence[LandedAction], customers: Collection[str]
 ) -> tuple[tuple[DatedCatalog, ...], tuple[Outcome, ...], list[SetAsideAction]]:
     """The catalog's versions with those that the founder published, one after the other.
 
-    One that would be wrong is set aside, and the version before it stays in force.
+    One that would be wrong is set aside, and the version before it stays in force. With it
+    what became of the founder's decisions that stand in no customer's history.
     """
     catalogs, outcomes, wrong = tuple(files), [], []
     published: list[PublishCatalog] = []
@@ -221,9 +230,19 @@ def _published(
                 outcomes.append(_outcome(one.action))
         elif isinstance(one.action, DecideConflict) and one.action.keep == "first":
             outcomes.append(_outcome(one.action))
+        elif isinstance(one.action, ReleaseHold):
+            outcomes.append(_released(one.action, customers))
         elif isinstance(one.action, DeletePlan | AuditItem | DecideConflict):
             wrong.append(_set_aside(one, _not_carried_out(one)))
     return catalogs, tuple(outcomes), wrong
+
+
+def _released(action: ReleaseHold, customers: Collection[str]) -> Outcome:
+    """What became of a release: which invoices it lets go is decided where they are held."""
+    if action.customer not in customers:
+        return _outcome(action, ReasonCode.UNKNOWN_CUSTOMER)
+    is_known = action.reason in HOLD_REASONS
+    return _outcome(action) if is_known else _outcome(action, ReasonCode.NOT_FOUND)
 
 
 def _not_carried_out(one: LandedAction) -> Problem:
@@ -249,6 +268,9 @@ _REFUSED = {
     ReasonCode.LATE_ACTION: "what was posted was posted without this version; date it later",
     ReasonCode.CATALOG_CHANGED: "its file was edited or removed before a posted invoice used it; "
     "what is in catalog/ now is taken",
+    ReasonCode.UNKNOWN_CUSTOMER: "its customer is unknown; create him first",
+    ReasonCode.NOT_FOUND: "no invoice waits for such a reason; it is one of "
+    + ", ".join(HOLD_REASONS),
 }
 """Why an action that concerns nobody alone was not done."""
 

@@ -78,9 +78,11 @@ USE_REASONS: dict[str, tuple[str, str]] = {
 
 
 HOLD_REASONS: dict[str, str] = {
-    "conflict": "one event id has two contents: land decide_conflict, which says what to keep",
+    "conflict": "one event id has two contents: land decide_conflict, which says what to keep, or"
+    " release_hold: then the first stays",
     "engine_change": "this version bills otherwise than what is booked: land release_hold",
-    "missing_usage": "put the landed file, or its mapping, back as it was, and run again",
+    "missing_usage": "put the landed file, or its mapping, back as it was, and run again; or land"
+    " release_hold: then its usage is late when it comes back",
 }
 """Why a customer's invoices wait, and what lets them go. Rule USE-2."""
 

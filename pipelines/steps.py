@@ -7,10 +7,11 @@ again at any time: with the same inputs it changes not one file.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
+from typing import Any
 
 import polars as pl
 
-from billing_core.actions import DecideConflict, may_do
+from billing_core.actions import DecideConflict, ReleaseHold, may_do
 from billing_core.catalog import AiPrices, Catalog
 from billing_core.errors import Problem
 from billing_core.period import midnight
@@ -120,13 +121,29 @@ def unexplained_usage(root: DataRoot, drafted: Drafted) -> dict[str, pl.DataFram
 
 
 def holds(root: DataRoot, through: date, given: Known) -> tuple[Hold, ...]:
-    """Customers whose invoices wait, and why, each once. Rule USE-2."""
-    held = {*_with_conflicts(root, through, given), *_without_usage(root, through, given)}
+    """Customers whose invoices wait, and why, each once. Rule USE-2.
+
+    A release lets go what landed up to its own landing day; what lands later holds again.
+    """
+    released = {
+        (it.action.customer, it.action.reason): it.landing_day
+        for it in sorted(given.log.actions, key=lambda it: it.landing_day)
+        if isinstance(it.action, ReleaseHold) and may_do(it.action)
+    }
+    since = [*_with_conflicts(root, through, given), *_without_usage(root, through, given)]
+    held = {
+        hold
+        for hold, landing_day in since
+        if landing_day > released.get((hold.customer_id, hold.reason), date.min)
+    }
     return tuple(sorted(held))
 
 
-def _without_usage(root: DataRoot, through: date, given: Known) -> list[Hold]:
-    """Everybody, where a day was metered without a file that had landed: it may be anyone's."""
+def _without_usage(root: DataRoot, through: date, given: Known) -> list[tuple[Hold, date]]:
+    """Everybody, where a day was metered without a file that had landed: it may be anyone's.
+
+    returns: with the landing day of each such file.
+    """
     unread = read_receipts(root, through).filter(pl.col("rows").is_null())
     places = set(unread.select("landing_day", "path").iter_rows())
     lost = (
@@ -134,31 +151,30 @@ def _without_usage(root: DataRoot, through: date, given: Known) -> list[Hold]:
         for file in read_register(root).files
         if file.is_used and (file.landing_day, file.path) in places
     )
-    if all(reading_problem(root, file) is None for file in lost):
-        return []
-    return [Hold(it.customer_id, "missing_usage") for it in given.customers]
+    days = [file.landing_day for file in lost if reading_problem(root, file) is not None]
+    return [(Hold(it.customer_id, "missing_usage"), day) for it in given.customers for day in days]
 
 
-def _with_conflicts(root: DataRoot, through: date, given: Known) -> set[Hold]:
-    """Customers of whom an event has two contents. Rule USE-2."""
+def _with_conflicts(root: DataRoot, through: date, given: Known) -> list[tuple[Hold, date]]:
+    """Customers of whom an event has two contents, with its landing day. Rule USE-2."""
     policies = given.history.setting.policies_at(midnight(through + timedelta(days=1), UTC))
     if policies.on_conflict != "hold":
-        return set()
+        return []
     names = {it.external_id: it.customer_id for it in given.customers}
     decided = {
         (it.action.source, it.action.event_id)
         for it in given.log.actions
         if isinstance(it.action, DecideConflict) and it.action.keep == "first" and may_do(it.action)
     }
-    return {
-        Hold(names[row["customer_id"]], "conflict")
+    return [
+        (Hold(names[row["customer_id"]], "conflict"), row["landing_day"])
         for row in _conflicts(root, through)
         if row["customer_id"] in names
         and not decided & {(row["source"], row["event_id"]), (None, row["event_id"])}
-    }
+    ]
 
 
-def _conflicts(root: DataRoot, through: date) -> list[dict[str, object]]:
+def _conflicts(root: DataRoot, through: date) -> list[dict[str, Any]]:
     paths = [
         path
         for partition, path in current_files(root, "usage_conflicts").items()

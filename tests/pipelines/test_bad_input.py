@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from pypdf import PdfReader
 
+from billing_core.actions import ReasonCode
 from billing_core.errors import Problem
 from pipelines.datasets import current_files
 from pipelines.documents import render_documents
@@ -134,6 +135,38 @@ def test_a_conflict_holds_its_customer_until_it_is_decided(root: DataRoot) -> No
     posted = roots.post_all(root, on)
     assert [it.invoice.customer_id for it in posted.invoices] == ["acme", "acme"]
     assert posted.left_out == {}
+
+
+def test_a_release_lets_go_what_was_held_and_not_what_comes_later(root: DataRoot) -> None:
+    roots.land_usage(root, [calls("acme", 150, "e")])
+    roots.land_usage(root, [calls("acme", 900, "e")], LANDED + timedelta(days=1))
+    run(root)
+    on = THROUGH + timedelta(days=1)
+    release = {"do": "release_hold", "customer": "acme", "at": f"{on}T00:00:00Z"}
+    asked = [
+        release | {"id": "by-customer", "actor": "customer", "reason": "conflict"},
+        release | {"id": "unknown", "actor": "founder", "reason": "because"},
+        release | {"id": "nobody", "actor": "founder", "customer": "ghost", "reason": "conflict"},
+    ]
+    roots.land_actions(root, asked, on)
+    drafted = run(root, on)
+    refused = {it.action_id: it.reason for it in drafted.known.outcomes if it.reason is not None}
+    assert refused == {
+        "by-customer": ReasonCode.WRONG_ACTOR,
+        "unknown": ReasonCode.NOT_FOUND,
+        "nobody": ReasonCode.UNKNOWN_CUSTOMER,
+    }
+    assert [it.customer_id for it in read_drafts(root).holds] == ["acme"]
+    on += timedelta(days=1)
+    roots.land_actions(
+        root, [release | {"id": "let-go", "actor": "founder", "reason": "conflict"}], on
+    )
+    owed(run(root, on), ["29.00", "34.00"])
+    assert read_drafts(root).holds == ()
+    on += timedelta(days=1)
+    roots.land_usage(root, [calls("acme", 901, "e")], on)
+    run(root, on)
+    assert [it.customer_id for it in read_drafts(root).holds] == ["acme"]
 
 
 def test_an_event_from_the_future_counts_when_its_time_has_come(root: DataRoot) -> None:
