@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from billing_core.actions import Action
+from billing_core.cycle import draw_window
+from billing_core.drawing import Drawn
 from billing_core.errors import BillingError, Fault, fault_of
 from billing_core.fold import Folded, fold
 from billing_core.invoice import Invoice
@@ -53,10 +55,14 @@ _CALLS_SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class OpenWindow:
-    """The running window of a customer with access, up to what is known."""
+    """The running window of a customer with access, up to what is known.
+
+    keys: what usage is asked for: the window, or its stretches (CRD-4).
+    """
 
     key: WindowKey
     terms: Terms
+    keys: tuple[WindowKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,18 @@ def open_window(state: CustomerState, setting: Setting) -> OpenWindow | None:
         return None
     window = subscription.window
     key = WindowKey(state.customer_id, window.start_at, window.end_at, setting.known_on)
-    return OpenWindow(key, subscription.terms)
+    drawn = drawn_so_far(state, setting)
+    return OpenWindow(key, subscription.terms, (key,) if drawn is None else drawn.keys)
+
+
+def drawn_so_far(state: CustomerState, setting: Setting) -> Drawn | None:
+    """The running window on credits or a balance, drawn as far as is known; None of any other."""
+    subscription = state.subscription
+    if subscription is None or subscription.window is None:
+        return None
+    if subscription.terms.consumption_model == "metered":
+        return None
+    return draw_window(state, subscription, subscription.window, setting.known_on, setting)
 
 
 def _posted_by(invoices: Iterable[Invoice], day: date) -> list[Invoice]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+from billing_core.drawing import CREDITS, Drawn, draw, stretches, unit_of
 from billing_core.errors import BillingError
 from billing_core.invoice import InvoiceLine, InvoiceType, LineType, UsedFeature
 from billing_core.issuing import Cause, invoice_id_of, issue
 from billing_core.late_usage import (
+    at_most_booked,
     booked_cutoff,
     invoice_of,
     is_charged,
@@ -25,7 +27,7 @@ from billing_core.rating import RatedWindow, rate_window
 from billing_core.seats import advance_lines, open_seats, true_up_lines
 from billing_core.setting import Setting
 from billing_core.settling import settle
-from billing_core.state import CustomerState, SeatHolding, Subscription, ended
+from billing_core.state import CustomerState, Funds, SeatHolding, Status, Subscription, ended
 from billing_core.step import ClosedWindow, Step
 from billing_core.terms import Terms
 from billing_core.usage import WindowKey
@@ -98,6 +100,12 @@ def close_window(
     if is_settled:
         cutoff = booked_cutoff(window, setting)
     key = WindowKey(state.customer_id, window.start_at, window.end_at, cutoff)
+    if terms.consumption_model != "metered":
+        drawn = draw_window(state, subscription, window, cutoff, setting)
+        rated = drawn.rated
+        if is_settled:
+            rated = at_most_booked(rated, invoice_of(window, setting))
+        return Settled(rated, ClosedWindow(key, window, terms, rated.usage, drawn=drawn))
     rated = rate_window(
         terms,
         setting.usage.get(key, {}),
@@ -107,6 +115,37 @@ def close_window(
     if is_settled and is_more_waived(window.end_at, setting):
         rated = without_more(rated, invoice_of(window, setting))
     return Settled(rated, ClosedWindow(key, window, terms, rated.usage))
+
+
+def draw_window(
+    state: CustomerState,
+    subscription: Subscription,
+    window: Window,
+    cutoff: date,
+    setting: Setting,
+) -> Drawn:
+    """A window of a plan with credits or a balance drawn, with the usage known at a cutoff.
+
+    rule: CRD-1, CRD-4, BAL-2, SUB-2: on a free plan, as in a trial, nothing is charged.
+    """
+    terms, unit = subscription.terms, unit_of(subscription.terms)
+    funds = state.funds or Funds(unit, Fraction(0), Fraction(0))
+    zone = setting.zone_of(subscription.time_zone, window.start_at)
+    keys = [
+        (it, WindowKey(state.customer_id, it.start_at, it.end_at, cutoff))
+        for it in stretches(window, zone, funds.additions)
+    ]
+    is_uncharged = terms.is_free or subscription.status is Status.TRIALING
+    policies = setting.policies_at(window.end_at)
+    return draw(
+        terms,
+        funds,
+        keys,
+        setting.usage,
+        service=service_days(window),
+        is_blocking=unit == CREDITS or terms.block_on_exhaustion or is_uncharged,
+        per_event=policies.token_cost_rounding == "per_event",
+    )
 
 
 def service_days(window: Window) -> Period:

@@ -5,13 +5,15 @@ by then), then what is due (trial end, boundary, expiry), then actions in the or
 (INV-11, ACT-1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from billing_core.actions import (
     Action,
     AddSeats,
+    BuyCreditPack,
     Cancel,
     CreateCustomer,
     Outcome,
@@ -21,16 +23,20 @@ from billing_core.actions import (
     RemoveSeats,
     SetSeats,
     Subscribe,
+    TopUp,
     UndoCancel,
     UpdateCustomer,
     may_do,
 )
 from billing_core.cancelling import cancel, undo_cancel
 from billing_core.cycle import take_boundary
+from billing_core.drawing import LedgerEntry
 from billing_core.invoice import Invoice
 from billing_core.issuing import known
 from billing_core.lateness import effective_at, late_reason
+from billing_core.ledger import carried
 from billing_core.paying import take_payment
+from billing_core.prepaying import buy_credit_pack, top_up
 from billing_core.seat_changes import change_seats
 from billing_core.setting import Setting
 from billing_core.settling import correct, correction_at
@@ -56,6 +62,7 @@ class Folded:
     outcomes: tuple[Outcome, ...] = ()
     notices: tuple[Notice, ...] = ()
     windows: tuple[ClosedWindow, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
 
 
 def fold(
@@ -86,6 +93,7 @@ def fold(
         outcomes=tuple(outcomes),
         notices=tuple(notice for step in steps for notice in step.notices),
         windows=tuple(window for step in steps for window in step.windows),
+        ledger=tuple(entry for step in steps for entry in step.ledger),
     )
 
 
@@ -117,25 +125,31 @@ def take(state: CustomerState, action: Action, at: datetime, setting: Setting) -
     is_late = late_reason(action, state, setting)
     if is_late is not None:
         return Step(state, is_late)
-    return _take_known(state, action, at, setting)
+    return carried(state, _take_known(state, action, at, setting))
 
 
 def _take_known(state: CustomerState, action: Action, at: datetime, setting: Setting) -> Step:
-    match action:
-        case UpdateCustomer():
-            return _update(state, known(state), action)
-        case Subscribe():
-            return subscribe(state, action, at, setting)
-        case Cancel():
-            return cancel(state, action, at, setting)
-        case UndoCancel():
-            return undo_cancel(state)
-        case AddSeats() | RemoveSeats() | SetSeats():
-            return change_seats(state, action, at, setting)
-        case Payment():
-            return take_payment(state, action, at, setting)
-        case _:
-            raise NotBilledYet(what=f"the action {action.do}", where=f"action {action.id}")
+    if isinstance(action, UpdateCustomer):
+        return _update(state, known(state), action)
+    if isinstance(action, UndoCancel):
+        return undo_cancel(state)
+    taken = _TAKEN.get(type(action))
+    if taken is None:
+        raise NotBilledYet(what=f"the action {action.do}", where=f"action {action.id}")
+    return taken(state, action, at, setting)
+
+
+_TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] = {
+    Subscribe: subscribe,
+    Cancel: cancel,
+    AddSeats: change_seats,
+    RemoveSeats: change_seats,
+    SetSeats: change_seats,
+    BuyCreditPack: buy_credit_pack,
+    TopUp: top_up,
+    Payment: take_payment,
+}
+"""What takes each action that is billed."""
 
 
 def _advance(
@@ -164,6 +178,7 @@ def _advance(
             step = expire_checkout(state, subscription)
         else:
             step = take_boundary(state, subscription, setting)
+        step = carried(state, step)
         steps.append(step)
         state = step.state
 

@@ -38,6 +38,10 @@ NOT_CORRECTED = frozenset({LineType.TAX, LineType.ADJUSTMENT})
 """Lines that are no charge or credit of the invoice's own cause."""
 
 
+PREPAID = frozenset({InvoiceType.PACK_PURCHASE, InvoiceType.BALANCE_TOPUP})
+"""Invoices of one purchase alone: no customer credit and no adjustment is on them. CUS-1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why an invoice is made, and when.
@@ -79,11 +83,12 @@ def issue(
     name = invoice_id_of(state, cause)
     if name in setting.booked:
         return _rebooked(state, setting.booked[name], cause, charges, setting)
-    corrections = adjustment_lines(state, subscription, cause, setting)
+    is_alone = cause.type in PREPAID
+    corrections = () if is_alone else adjustment_lines(state, subscription, cause, setting)
     result = assembled(
         [*charges, *corrections],
         customer=customer,
-        credits=state.credits,
+        credits=() if is_alone else state.credits,
         catalog=setting.version_at(cause.at).catalog,
         currency=subscription.terms.currency,
         day=cause.day,
@@ -92,10 +97,12 @@ def issue(
     invoice = _invoice(
         cause, subscription, result.lines, state=state, setting=setting, note=result.note
     )
+    records = records_with(state, invoice, setting)
+    if is_alone:
+        return replace(state, invoices=records), invoice
     credits_left = result.credits
     if result.surplus.minor:
         credits_left = (*credits_left, surplus_credit(cause, result.surplus))
-    records = records_with(state, invoice, setting)
     return replace(state, credits=credits_left, adjustments=(), invoices=records), invoice
 
 

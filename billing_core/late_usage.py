@@ -82,6 +82,21 @@ def without_more(rated: RatedWindow, booked: Invoice | None) -> RatedWindow:
     return RatedWindow(tuple(line for line in lines if line is not None), tuple(usage))
 
 
+def at_most_booked(rated: RatedWindow, booked: Invoice | None) -> RatedWindow:
+    """A window on credits or a balance drawn again: no larger deficit than was charged.
+
+    takes:   booked, what the window was charged by; None where nothing was.
+    returns: of a larger deficit the booked lines, and what was not billed then as waived.
+    rule:    USE-10: late use draws what its own window had left, and what exceeds it is waived.
+    """
+    then = () if booked is None else tuple(line for line in booked.lines if line.rule == "BAL-4")
+    if sum(it.amount.minor for it in rated.lines) <= sum(it.amount.minor for it in then):
+        return rated
+    billed = {} if booked is None else {item.feature: item.billed for item in booked.usage}
+    usage = (_waived_above(item, billed.get(item.feature, Fraction(0))) for item in rated.usage)
+    return RatedWindow(then, tuple(usage))
+
+
 def _overage(lines: Iterable[InvoiceLine]) -> dict[str, InvoiceLine]:
     return {
         line.code: line

@@ -9,13 +9,13 @@ from datetime import datetime
 from billing_core.actions import InvoiceReference, Payment, ReasonCode
 from billing_core.cancelling import end_unpaid
 from billing_core.invoice import Invoice, InvoiceType
-from billing_core.issuing import day_of
+from billing_core.issuing import PREPAID, day_of
 from billing_core.money import Currency, Money
 from billing_core.records import paid, paid_in_advance, record_named, with_record
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, InvoiceRecord, Status, Subscription
 from billing_core.step import Applied, Notice, Refused, Step, refused
-from billing_core.subscribing import open_first_period
+from billing_core.subscribing import NotBilledYet, open_first_period
 
 DUNNED = frozenset({InvoiceType.RECURRING, InvoiceType.PLAN_CHANGE, InvoiceType.OVERAGE})
 """Invoices whose failed payment makes a subscription past due. Rule PAY-3."""
@@ -36,6 +36,8 @@ def take_payment(state: CustomerState, action: Payment, at: datetime, setting: S
         return Step(state, no)
     if action.result == "succeeded":
         return Step(_restored(paid(state, record.id, _amount(action, currency))))
+    if record.type in PREPAID and record.unpaid.minor > 0:
+        raise NotBilledYet(what="a purchase whose payment failed", where=f"action {action.id}")
     if subscription is None or record.type not in DUNNED:
         return Step(state)
     return _failed(state, subscription, record, at, setting)

@@ -53,13 +53,15 @@ def keep(
     """The state just after a boundary, with all that happened at its instant.
 
     takes:   setting, with everything posted up to the boundary in `booked`.
-    returns: None while a checkout waits: its draft changes from day to day.
+    returns: None while a checkout waits: its draft changes from day to day; and of who has had
+             credits or a balance, whose usage is read by stretches.
     raises:  BillingError, as `fold`.
     """
     until = boundary_at + timedelta(microseconds=1)
     folded = fold(customer_id, actions, setting, until=until)
     subscription = folded.state.subscription
-    if subscription is not None and subscription.checkout is not None:
+    has_checkout = subscription is not None and subscription.checkout is not None
+    if has_checkout or folded.state.funds is not None:
         return None
     windows = tuple(closed.window for closed in folded.windows)
     basis = _basis(customer_id, _before(actions, until), setting, windows, fingerprint)
@@ -104,6 +106,7 @@ def resume(
         outcomes=tuple(outcomes),
         notices=tuple(notice for step in steps for notice in step.notices),
         windows=tuple(window for step in steps for window in step.windows),
+        ledger=tuple(entry for step in steps for entry in step.ledger),
     )
 
 

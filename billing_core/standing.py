@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
 
+from billing_core.bill import drawn_so_far
 from billing_core.cycle import service_days
+from billing_core.drawing import CREDITS
 from billing_core.invoice import UsedFeature
 from billing_core.money import Currency, Money, total
 from billing_core.period import Period
 from billing_core.rating import rate_window
 from billing_core.setting import Setting
-from billing_core.state import WITH_ACCESS, CustomerState
+from billing_core.state import WITH_ACCESS, CustomerState, Funds
 from billing_core.usage import WindowKey
 
 
@@ -33,6 +35,7 @@ class Standing:
 
     status, plan, ...: of the last subscription; None for who never had one.
     usage:             of the running window, as known; empty without access.
+    plan_credits, ...: what is left of credits and balance, exact, as far as usage is known.
     outstanding:       what is owed on invoices, below zero what was paid too much (PAY-2).
     """
 
@@ -53,6 +56,9 @@ class Standing:
     features: tuple[str, ...] = ()
     outstanding: tuple[Money, ...] = ()
     customer_credit: tuple[Money, ...] = ()
+    plan_credits: Fraction = Fraction(0)
+    purchased_credits: Fraction = Fraction(0)
+    balance: Fraction = Fraction(0)
 
 
 def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standing:
@@ -65,6 +71,8 @@ def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standin
     subscription = state.subscription
     if subscription is None:
         return Standing(state.customer_id, outstanding=owed, customer_credit=credit)
+    funds = _funds(state, setting)
+    is_credits = funds.unit == CREDITS
     terms, has_access = subscription.terms, subscription.status in WITH_ACCESS
     on = subscription.cancel_on if has_access else None
     return Standing(
@@ -89,13 +97,27 @@ def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standin
         features=tuple(item.code for item in terms.features) if has_access else (),
         outstanding=owed,
         customer_credit=credit,
+        plan_credits=funds.plan if is_credits else Fraction(0),
+        purchased_credits=funds.purchased,
+        balance=Fraction(0) if is_credits else funds.plan,
     )
+
+
+def _funds(state: CustomerState, setting: Setting) -> Funds:
+    """What is left of credits or balance, as far as usage is known."""
+    drawn = drawn_so_far(state, setting)
+    if drawn is not None:
+        return drawn.left
+    return state.funds or Funds(CREDITS, Fraction(0), Fraction(0))
 
 
 def _usage(state: CustomerState, setting: Setting) -> tuple[UsedFeature, ...]:
     subscription = state.subscription
     if subscription is None or subscription.window is None:
         return ()
+    drawn = drawn_so_far(state, setting)
+    if drawn is not None:
+        return drawn.rated.usage
     window = subscription.window
     key = WindowKey(state.customer_id, window.start_at, window.end_at, setting.known_on)
     policies = setting.policies_at(window.start_at)

@@ -7,6 +7,7 @@ from the customer's first action it comes out the same.
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
+from fractions import Fraction
 
 from billing_core.invoice import Invoice, InvoiceType
 from billing_core.money import Money
@@ -153,6 +154,37 @@ class InvoiceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Addition:
+    """Credits bought or money topped up in the running window. Rules CRD-2, BAL-3.
+
+    kind: `purchase` or `topup`; on: the customer's date; code: of the pack.
+    """
+
+    customer_id: str
+    at: datetime
+    on: date
+    kind: str
+    amount: Fraction
+    code: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """Credits, or a balance, at the start of the running window, and what was added since.
+
+    unit:      `credits`, or the currency of a balance.
+    plan:      of the plan, or the balance with its top-ups; exact, a balance may be below 0.
+    purchased: bought credits, which no reset and no end takes away (CRD-2).
+    """
+
+    unit: str
+    plan: Fraction
+    purchased: Fraction
+    additions: tuple[Addition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AdjustmentDue:
     """A difference from a posted invoice that the next invoice books. Rules ACT-3, USE-7.
 
@@ -179,3 +211,4 @@ class CustomerState:
     credits: tuple[CustomerCredit, ...] = ()
     invoices: tuple[InvoiceRecord, ...] = ()
     adjustments: tuple[AdjustmentDue, ...] = ()
+    funds: Funds | None = None

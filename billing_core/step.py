@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from billing_core.actions import ReasonCode
+from billing_core.drawing import Drawn, LedgerEntry
 from billing_core.invoice import Invoice, UsedFeature
 from billing_core.period import Window
 from billing_core.state import CustomerState
@@ -50,6 +51,7 @@ class ClosedWindow:
     """A window that has ended, the usage it asks for, and where that usage went.
 
     invoice_id: of the invoice that charges it; None where none did (waived, or nothing due).
+    drawn:      on credits or a balance, how it was drawn.
     """
 
     key: WindowKey
@@ -57,6 +59,12 @@ class ClosedWindow:
     terms: Terms
     usage: tuple[UsedFeature, ...]
     invoice_id: str | None = None
+    drawn: Drawn | None = None
+
+    @property
+    def keys(self) -> tuple[WindowKey, ...]:
+        """What usage is asked for: the window as a whole, or its stretches. Rule CRD-4."""
+        return (self.key,) if self.drawn is None else self.drawn.keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ class Step:
     invoices: tuple[Invoice, ...] = ()
     notices: tuple[Notice, ...] = ()
     windows: tuple[ClosedWindow, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
 
 
 def refused(state: CustomerState, reason: ReasonCode, what: str) -> Step:

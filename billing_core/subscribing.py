@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from billing_core.actions import ReasonCode, Subscribe
 from billing_core.catalog import Catalog
 from billing_core.cycle import paid_period, period_charges, with_advances
+from billing_core.drawing import not_drawn
 from billing_core.errors import BillingError
 from billing_core.invoice import Invoice, InvoiceType
 from billing_core.issuing import Cause, day_of, issue
@@ -197,8 +198,9 @@ def _seats_fit(action: Subscribe, terms: Terms) -> Refused | None:
 def _only_built(action: Subscribe, catalog: Catalog) -> None:
     """Nothing is charged for what is not built. Rule PST-4. raises: NotBilledYet."""
     plan, where = catalog.plans[action.plan], f"the catalog, plans.{action.plan}"
-    if plan.consumption_model != "metered":
-        raise NotBilledYet(what=f"the {plan.consumption_model} model", where=where)
+    unbuilt = not_drawn(catalog, action.plan, action.currency or catalog.currency)
+    if unbuilt is not None:
+        raise NotBilledYet(what=unbuilt[1], where=f"{where}.{unbuilt[0]}")
     price = plan.prices.get(action.interval) if action.interval else None
     if price is not None and price.trial_days:
         raise NotBilledYet(what="a trial", where=f"{where}.prices.{action.interval}.trial_days")

@@ -54,6 +54,7 @@ class FeatureTerms:
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     tax_category: str = "standard"
+    credits_per_unit: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Terms:
     features: tuple[FeatureTerms, ...]
     tax_category: str = "standard"
     is_free: bool = False
+    included_funds: Fraction = Fraction(0)
+    block_on_exhaustion: bool = False
     by_code: Mapping[str, FeatureTerms] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -101,8 +104,19 @@ def terms_of(catalog: Catalog, code: str, interval: Interval | None, currency: C
         features=features,
         tax_category=plan.tax_category,
         is_free=plan.free,
+        included_funds=_included_funds(plan, interval),
+        block_on_exhaustion=plan.block_on_exhaustion,
         by_code={feature.code: feature for feature in features},
     )
+
+
+def _included_funds(plan: Plan, interval: Interval | None) -> Fraction:
+    """Credits or balance of each month, whatever the interval. Rules CAT-4, INV-8."""
+    if interval is None or plan.consumption_model == "metered":
+        return Fraction(0)
+    price = plan.prices[interval]
+    is_credits = plan.consumption_model == "credits"
+    return Fraction(price.included_credits if is_credits else price.included_balance)
 
 
 def _amount(plan: Plan, interval: Interval, currency: Currency) -> Decimal:
@@ -135,6 +149,7 @@ def _feature_terms(
         minimum=None if overage is None else overage.minimum_amount,
         maximum=None if overage is None else overage.maximum_amount,
         tax_category=feature.tax_category,
+        credits_per_unit=held.credits_per_unit,
     )
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from billing_core.actions import Action, Outcome
-from billing_core.bill import Bill, bill, open_window, with_booked
+from billing_core.bill import Bill, bill, drawn_so_far, open_window, with_booked
+from billing_core.drawing import LedgerEntry
 from billing_core.errors import BillingError, Fault, fault_of
+from billing_core.fold import Folded
 from billing_core.invoice import Invoice
 from billing_core.period import midnight
 from billing_core.setting import Setting
@@ -56,6 +58,7 @@ class Rated:
     notices: tuple[Notice, ...]
     windows: tuple[ClosedWindow, ...]
     faults: tuple[Fault, ...]
+    ledger: tuple[LedgerEntry, ...]
     requests: tuple[WindowRequest, ...]
     setting: Setting
 
@@ -126,25 +129,31 @@ def _until(history: History, actions: Sequence[Action]) -> datetime:
 
 def _requests(it: Bill, history: History, setting: Setting) -> list[WindowRequest]:
     """The windows of the fold and the running one, and posted ones as they were posted."""
-    asked = [(window.key, window.terms) for window in it.windows]
+    asked = [(key, closed.terms) for closed in it.windows for key in closed.keys]
     posted = {
         (made.window.start_at, made.window.end_at): made.cutoff_on
         for made in history.booked.get(it.customer_id, ())
         if made.window is not None
     }
-    for key, terms in list(asked):
-        cutoff = posted.get((key.start_at, key.end_at))
-        if cutoff is not None and cutoff != key.cutoff_on:
-            asked.append((replace(key, cutoff_on=cutoff), terms))
+    for closed in it.windows:
+        cutoff = posted.get((closed.key.start_at, closed.key.end_at))
+        if cutoff is not None and cutoff != closed.key.cutoff_on:
+            asked += [(replace(key, cutoff_on=cutoff), closed.terms) for key in closed.keys]
     running = None if it.folded is None else open_window(it.folded.state, setting)
     if running is not None:
-        asked.append((running.key, running.terms))
+        asked += [(key, running.terms) for key in running.keys]
     return [WindowRequest(key, _plan_features(terms)) for key, terms in asked]
 
 
 def _plan_features(terms: Terms) -> tuple[PlanFeature, ...]:
     metered = [feature for feature in terms.features if feature.type == "metered"]
     return tuple(PlanFeature(feature.code, feature.is_ai) for feature in metered)
+
+
+def _ledger(folded: Folded, setting: Setting) -> tuple[LedgerEntry, ...]:
+    """The entries of a history, and of its running window as far as usage is known. LED-1."""
+    running = drawn_so_far(folded.state, setting)
+    return folded.ledger if running is None else (*folded.ledger, *running.entries)
 
 
 def _rated(
@@ -165,6 +174,7 @@ def _rated(
         notices=tuple(notice for one in folded.values() for notice in one.notices),
         windows=tuple(window for one in folded.values() for window in one.windows),
         faults=tuple(it.fault for it in bills if it.fault is not None),
+        ledger=tuple(entry for one in folded.values() for entry in _ledger(one, setting)),
         requests=requests,
         setting=setting,
     )

@@ -181,6 +181,7 @@ def observed_of(scenario: Scenario, rated: Rated, set_aside: Counter[str]) -> Ob
         },
         set_aside=set_aside,
         faults=rated.faults,
+        ledger=rated.ledger,
     )
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import zip_longest
 
+from billing_core.drawing import LedgerEntry
 from billing_core.errors import Fault
 from billing_core.invoice import Invoice, InvoiceLine
 from billing_core.money import Money
 from billing_core.standing import Standing
 from billing_core.step import Notice
 from pipelines.scenario_files import (
+    ExpectedEntry,
     ExpectedInvoice,
     ExpectedSchedule,
     ExpectedState,
@@ -37,6 +39,7 @@ class Observed:
     set_aside: Mapping[str, int] = field(default_factory=dict)
     holds: Sequence[tuple[str, str]] = ()
     faults: Sequence[Fault] = ()
+    ledger: Sequence[LedgerEntry] = ()
 
 
 def differences(scenario: Scenario, observed: Observed) -> tuple[str, ...]:
@@ -72,9 +75,21 @@ def _differences(scenario: Scenario, observed: Observed) -> Iterator[str]:
         yield from _rows(
             "holds", [(it.customer, it.reason) for it in expect.holds], sorted(observed.holds)
         )
-    for name in ("ledger", "creators"):
-        if getattr(expect, name):
-            yield f"{name}: expected {len(getattr(expect, name))} entries, came none"
+    if expect.ledger is not None:
+        yield from _ledger(expect.ledger, observed)
+    if expect.creators:
+        yield f"creators: expected {len(expect.creators)} entries, came none"
+
+
+def _ledger(expected: Sequence[ExpectedEntry], observed: Observed) -> Iterator[str]:
+    """Entries by (instant, customer, made), amounts equal as exact numbers. Rule LED-1."""
+    came = sorted(observed.ledger, key=lambda it: (it.at, it.customer_id))
+    rows = [(it.on, it.customer_id, it.kind, it.amount, it.balance_after) for it in came]
+    wanted = [(it.on, it.customer, it.type, it.amount, it.balance_after) for it in expected]
+    for place, (left, right) in enumerate(zip_longest(wanted, rows)):
+        if left != right:
+            texts = ["none" if row is None else _text(row) for row in (left, right)]
+            yield f"ledger {place + 1}: expected {texts[0]}, came {texts[1]}"
 
 
 def _in_time(observed: Observed) -> list[Notice]:
@@ -192,8 +207,8 @@ _STATE: Mapping[str, Callable[[Standing], object]] = {
     "interval": lambda it: it.interval,
     "period": lambda it: None if it.period is None else (it.period.start, it.period.end),
     "scheduled": lambda it: None if it.scheduled is None else (True, it.scheduled.on),
-    "credits": lambda _: (Decimal(0), Decimal(0)),
-    "balance": lambda _: Decimal(0),
+    "credits": lambda it: (it.plan_credits, it.purchased_credits),
+    "balance": lambda it: it.balance,
     "customer_credit": lambda it: _money(it.customer_credit),
     "outstanding": lambda it: _money(it.outstanding),
     "access": lambda it: it.has_access,

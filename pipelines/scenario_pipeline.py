@@ -183,6 +183,11 @@ def _observed(root: DataRoot, it: Told, drafted: Drafted) -> Observed:
             for notice in rated.notices
             if notice.customer_id.startswith(prefix)
         ),
+        ledger=tuple(
+            replace(entry, customer_id=entry.customer_id.removeprefix(prefix))
+            for entry in rated.ledger
+            if entry.customer_id.startswith(prefix)
+        ),
         states={key: state for key, state in rated.states.items() if key.startswith(prefix)},
         faults=tuple(fault for fault in rated.faults if fault.customer_id.startswith(prefix)),
     )

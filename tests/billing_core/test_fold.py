@@ -130,10 +130,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "pause": {},
     "resume": {},
     "confirm_overage": {"feature": "api_calls"},
-    "top_up": {"amount": "5"},
     "delete_customer": {},
     "trial_setup": {},
-    "buy_credit_pack": {"pack": "p"},
 }
 
 

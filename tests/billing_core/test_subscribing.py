@@ -265,8 +265,6 @@ def priced(**changes: Any) -> Catalog:
 
 
 NOT_BILLED: dict[str, tuple[Catalog, dict[str, Any], str]] = {
-    "credits": (with_plan(consumption_model="credits"), {}, "the credits model"),
-    "balance": (with_plan(consumption_model="balance"), {}, "the balance model"),
     "trial": (priced(trial_days="14"), {}, "a trial"),
     "intro offer": (
         priced(intro_offer={"type": "percentage", "value": "5000", "cycles": "3"}),
