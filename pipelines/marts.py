@@ -21,6 +21,8 @@ TABLES = (
     "faults",
     "holds",
     "outbox",
+    "ledger",
+    "balances",
 )
 """Relations that are copied into the database: what an analyst starts from."""
 
@@ -36,7 +38,7 @@ VIEWS = (
 KEYED = (*TABLES, "usage_snapshots", "usage_snapshot_tokens")
 """Relations of which each publication checks the grain; the others grow without bound."""
 
-CHECKS = ("invoice_totals", "invoice_numbers", "line_invoices")
+CHECKS = ("invoice_totals", "invoice_numbers", "line_invoices", "ledger_balances")
 """Queries under `sql/checks/` that return what must not be there."""
 
 _KEY = re.compile(r"-- (what|grain|units|from|read by|rules|columns): *(.*)")

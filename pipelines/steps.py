@@ -26,6 +26,7 @@ from pipelines.drafts import DraftSummary, Hold, write_drafts
 from pipelines.history import Known, read_known
 from pipelines.kept_days import read_receipts
 from pipelines.landing import Registered, read_register, reading_problem, register_new_files
+from pipelines.ledger import write_ledger
 from pipelines.metering import Metered, meter_days
 from pipelines.metering_spec import MeteringSpec
 from pipelines.partitions import partition_of
@@ -98,6 +99,7 @@ def draft(root: DataRoot, through: date) -> Drafted:
         write_customers(root, given.log.customers)
         write_set_aside_actions(root, given.set_aside)
         write_standing(root, rated.states.values())
+        write_ledger(root, rated.ledger)
         summary = write_drafts(
             root,
             unbooked(books, rated.invoices),

@@ -38,6 +38,7 @@ from pipelines.drafts import (
     read_summary,
 )
 from pipelines.frames import Schema, table
+from pipelines.ledger import LEDGERS
 from pipelines.marts import Mart, mart
 from pipelines.outbox import OUTBOX, outbox_frame, outbox_path
 from pipelines.paths import DataRoot, exact_pattern, sql_text
@@ -223,7 +224,7 @@ def sources_of(root: DataRoot) -> tuple[Source, ...]:
             schema,
             tuple((name, part, path) for part, path in current_files(root, name).items()),
         )
-        for name, schema in {**STANDING, **LANDED}.items()
+        for name, schema in {**STANDING, **LEDGERS, **LANDED}.items()
     )
     letters = Source("outbox", OUTBOX, rows=outbox_frame(root))
     return tuple(sorted((*booked, *drafted, *others, letters), key=lambda source: source.name))
