@@ -29,7 +29,7 @@ from billing_core.setting import Setting
 from billing_core.settling import settle
 from billing_core.state import CustomerState, Funds, SeatHolding, Status, Subscription, ended
 from billing_core.step import ClosedWindow, Step
-from billing_core.terms import Terms
+from billing_core.terms import Terms, with_lower_costs
 from billing_core.usage import WindowKey
 
 UNIT = {"monthly": "month", "quarterly": "quarter", "yearly": "year"}
@@ -131,9 +131,11 @@ def draw_window(
     terms, unit = subscription.terms, unit_of(subscription.terms)
     funds = state.funds or Funds(unit, Fraction(0), Fraction(0))
     zone = setting.zone_of(subscription.time_zone, window.start_at)
+    changed = _lower_costs(subscription, window, setting) if unit == CREDITS else ()
+    cut_at = [*(it.at for it in funds.additions), *(at for at, _ in changed)]
     keys = [
         (it, WindowKey(state.customer_id, it.start_at, it.end_at, cutoff))
-        for it in stretches(window, zone, funds.additions)
+        for it in stretches(window, zone, cut_at)
     ]
     is_uncharged = terms.is_free or subscription.status is Status.TRIALING
     policies = setting.policies_at(window.end_at)
@@ -145,7 +147,30 @@ def draw_window(
         service=service_days(window),
         is_blocking=unit == CREDITS or terms.block_on_exhaustion or is_uncharged,
         per_event=policies.token_cost_rounding == "per_event",
+        changed=changed,
     )
+
+
+def _lower_costs(
+    subscription: Subscription, window: Window, setting: Setting
+) -> tuple[tuple[datetime, Terms], ...]:
+    """Lower costs in credits of catalog versions since the period began, each from its instant.
+
+    rule: CRD-3: a higher cost waits for renewal, and a lowered one is kept until then.
+    """
+    own, start = subscription.terms, paid_period(subscription).start
+    began_at = window.start_at
+    if start != window.start:
+        began_at = midnight(start, setting.zone_of(subscription.time_zone, window.start_at))
+    key, found = (own.plan, own.interval, own.currency.code), []
+    for version in setting.versions:
+        offered = version.terms.get(key)
+        if offered is not None and began_at < version.effective_at < window.end_at:
+            lower = with_lower_costs(own, offered)
+            if lower != own:
+                found.append((version.effective_at, lower))
+            own = lower
+    return tuple(found)
 
 
 def service_days(window: Window) -> Period:

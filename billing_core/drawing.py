@@ -5,9 +5,10 @@ features a deficit is charged for. What is carried from window to window is in `
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
@@ -15,15 +16,15 @@ from math import floor
 from billing_core.catalog import Catalog, Feature, PlanFeature
 from billing_core.errors import NegativeQuantity
 from billing_core.exact import exact_sum, product, quotient
-from billing_core.invoice import InvoiceLine, LineType, UsedFeature
+from billing_core.invoice import InvoiceLine, LineDetail, LineType, UsedFeature
 from billing_core.money import Money, allocate
 from billing_core.period import Period, Window, billing_date, midnight
 from billing_core.pricing import PerUnit
 from billing_core.rating import RatedWindow
 from billing_core.state import Addition, Funds
 from billing_core.terms import FeatureTerms, Terms
-from billing_core.tokens import token_costs
-from billing_core.usage import Usage, UsageSnapshot, WindowKey
+from billing_core.tokens import TokenCost, token_costs
+from billing_core.usage import TOKEN_CLASSES, Usage, UsageSnapshot, WindowKey
 
 CREDITS = "credits"
 """What credits are counted in; a balance is counted in its currency."""
@@ -79,13 +80,14 @@ class Drawn:
     keys: tuple[WindowKey, ...]
 
 
-def stretches(window: Window, zone: tzinfo, additions: Sequence[Addition]) -> tuple[Stretch, ...]:
-    """The stretches of a window, in order: cut at each local midnight, purchase and top-up.
+def stretches(window: Window, zone: tzinfo, cut_at: Iterable[datetime]) -> tuple[Stretch, ...]:
+    """The stretches of a window, in order: cut at each local midnight and the instants given.
 
+    takes:   cut_at, instants of purchases, top-ups and changes of terms.
     returns: none of a window that was closed at the instant at which it opened.
     rule:    CRD-4.
     """
-    cuts = {window.start_at, window.end_at, *(addition.at for addition in additions)}
+    cuts = {window.start_at, window.end_at, *cut_at}
     day = window.start + timedelta(days=1)
     while (at := midnight(day, zone)) < window.end_at:
         cuts.add(at)
@@ -109,13 +111,17 @@ def in_store(unit: str, funds: Funds) -> Fraction:
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """What one feature used in one stretch: units, those of them paid, and what they drew."""
+    """What one feature used in one stretch: units, those of them paid, and what they drew.
+
+    costs: on a balance, what its tokens cost.
+    """
 
     day: date
     feature: str
     units: Fraction
     paid: Fraction
     drawn: Fraction
+    costs: tuple[TokenCost, ...] = ()
 
 
 @dataclass(slots=True)
@@ -143,13 +149,15 @@ def draw(
     service: Period,
     is_blocking: bool,
     per_event: bool,
+    changed: Sequence[tuple[datetime, Terms]] = (),
 ) -> Drawn:
     """The use of a window drawn by time on what was there at its start and was added since.
 
     takes:   funds, at the window's start, with the additions since; keys, its stretches in
-             order; is_blocking, whether nothing beyond what is there is used or charged.
+             order; is_blocking, whether nothing beyond what is there is used or charged;
+             changed, other terms from an instant on, by instant.
     returns: lines of a deficit, which only a balance that does not block can have.
-    rule:    CRD-1, CRD-4, BAL-1, BAL-2, BAL-4, BAL-6, LED-2.
+    rule:    CRD-1, CRD-3, CRD-4, BAL-1, BAL-2, BAL-4, BAL-6, LED-2.
     """
     customer_id = keys[0][1].customer_id if keys else ""
     walk = _Walk(customer_id, funds.unit, funds.plan, funds.purchased)
@@ -158,7 +166,8 @@ def draw(
         while waiting and waiting[0].at <= stretch.start_at:
             _add(walk, waiting.pop(0))
         snapshots = usage.get(key, {})
-        _take(walk, terms, stretch, snapshots, is_blocking=is_blocking, per_event=per_event)
+        own = next((it for at, it in reversed(changed) if at <= stretch.start_at), terms)
+        _take(walk, own, stretch, snapshots, is_blocking=is_blocking, per_event=per_event)
     for addition in waiting:
         _add(walk, addition)
     lines = _deficit_lines(walk, terms, service)
@@ -200,13 +209,13 @@ def _take(
         snapshot = snapshots.get(feature.code)
         if snapshot is None or feature.type != "metered":
             continue
-        units, cost = _cost(terms, feature, snapshot, per_event=per_event)
+        units, cost, costs = _cost(terms, feature, snapshot, per_event=per_event)
         available = max(in_store(walk.unit, walk.left), _ZERO)
         paid = units
         if is_blocking and cost > available:
             paid = Fraction(floor(units * available / cost * _PLACES), _PLACES)
             cost = available
-        walk.uses.append(_Use(stretch.day, feature.code, units, paid, cost))
+        walk.uses.append(_Use(stretch.day, feature.code, units, paid, cost, costs))
         if cost:
             _spend(walk, stretch, feature, cost)
 
@@ -232,18 +241,21 @@ def _spend(walk: _Walk, stretch: Stretch, feature: FeatureTerms, cost: Fraction)
 
 def _cost(
     terms: Terms, feature: FeatureTerms, snapshot: UsageSnapshot, *, per_event: bool
-) -> tuple[Fraction, Fraction]:
-    """Priced units (of AI tokens), and what they cost in credits or money. CRD-1, BAL-1, AI-6."""
+) -> tuple[Fraction, Fraction, tuple[TokenCost, ...]]:
+    """Priced units (of AI tokens), what they cost in credits or money, and of which tokens.
+
+    rule: CRD-1, BAL-1, AI-6.
+    """
     if snapshot.quantity < 0:
         raise NegativeQuantity(name=f"usage of {feature.code}", quantity=snapshot.quantity)
     units = quotient(snapshot.quantity, feature.per)
     if terms.consumption_model == "credits":
         cost = Fraction(feature.credits_per_unit or 0) * units
-        return units, cost / _TOKENS_PRICED if feature.is_ai else cost
+        return units, cost / _TOKENS_PRICED if feature.is_ai else cost, ()
     if feature.is_ai:
         costs = token_costs(snapshot.tokens, margin_bp=feature.margin_bp, per_event=per_event)
-        return units, exact_sum([cost.exact for cost in costs])
-    return units, product(units, _unit_price(feature).unit_price)
+        return units, exact_sum([cost.exact for cost in costs]), costs
+    return units, product(units, _unit_price(feature).unit_price), ()
 
 
 def _unit_price(feature: FeatureTerms) -> PerUnit:
@@ -310,9 +322,35 @@ def _deficit_line(
         service=service,
         used=used,
         included=used - used * part / spent,
+        details=_token_details(feature, uses, part / spent, amount) if feature.is_ai else (),
         rule="BAL-4",
         tax_category=feature.tax_category,
     )
+
+
+def _token_details(
+    feature: FeatureTerms, uses: Sequence[_Use], share: Fraction, amount: Money
+) -> tuple[LineDetail, ...]:
+    """The share of each model's tokens that is charged, by class, and the margin. AI-6, AI-8."""
+    sums: dict[tuple[str, str, Decimal], Fraction] = defaultdict(Fraction)
+    exact: dict[tuple[str, str, Decimal], Fraction] = defaultdict(Fraction)
+    margin = _ZERO
+    for cost in (cost for use in uses for cost in use.costs):
+        if cost.token_class is None or cost.price_per_million is None:
+            margin += cost.exact
+        else:
+            key = (cost.model, cost.token_class, cost.price_per_million)
+            sums[key] += cost.tokens
+            exact[key] += cost.exact
+    keys = sorted(exact, key=lambda key: (key[0], TOKEN_CLASSES.index(key[1]), key[2]))
+    *amounts, rest = allocate(amount, [*(exact[key] for key in keys), margin])
+    details = [
+        LineDetail("tokens", key[0], sums[key] * share, key[2], part, token_class=key[1])
+        for key, part in zip(keys, amounts, strict=True)
+    ]
+    if margin:
+        details.append(LineDetail("margin", f"{feature.margin_bp}", None, None, rest))
+    return tuple(details)
 
 
 def _used_features(

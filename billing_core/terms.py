@@ -5,7 +5,7 @@ with the subscription for the period, so that a later catalog version does not r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -108,6 +108,20 @@ def terms_of(catalog: Catalog, code: str, interval: Interval | None, currency: C
         block_on_exhaustion=plan.block_on_exhaustion,
         by_code={feature.code: feature for feature in features},
     )
+
+
+def with_lower_costs(terms: Terms, offered: Terms) -> Terms:
+    """Terms with the costs in credits that an offer has lower; a higher one waits. Rule CRD-3."""
+    features = tuple(_cheaper(it, offered.by_code.get(it.code)) for it in terms.features)
+    by_code = {feature.code: feature for feature in features}
+    return replace(terms, features=features, by_code=by_code)
+
+
+def _cheaper(own: FeatureTerms, offered: FeatureTerms | None) -> FeatureTerms:
+    cost = None if offered is None else offered.credits_per_unit
+    if cost is None or own.credits_per_unit is None:
+        return own
+    return replace(own, credits_per_unit=min(own.credits_per_unit, cost))
 
 
 def _included_funds(plan: Plan, interval: Interval | None) -> Fraction:

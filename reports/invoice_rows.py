@@ -148,6 +148,11 @@ def use_verb(line: InvoiceLine) -> str:
     return "held" if line.type is LineType.FEATURE_SEATS else "used"
 
 
+def included_word(line: InvoiceLine) -> str:
+    """How what is not charged was paid for: by the plan, or from the balance. Rule BAL-4."""
+    return "paid from the balance" if line.rule == "BAL-4" else "included"
+
+
 def rounding_working(line: InvoiceLine) -> str:
     """How a token cost was rounded where its events were; empty where only the line is. AI-1."""
     if line.rule != "AI-1":
@@ -224,7 +229,8 @@ def _used_text(line: InvoiceLine, locale: Locale) -> str:
         return f"{used} {verb}, unlimited"
     if line.included is None:
         return f"{used} {verb}"
-    return f"{used} {verb}, {quantity_text(line.included, locale, digits)} included"
+    included = quantity_text(line.included, locale, digits)
+    return f"{used} {verb}, {included} {included_word(line)}"
 
 
 def _detail_rows(line: InvoiceLine, currency: Currency, locale: Locale) -> Iterator[Row]:

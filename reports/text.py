@@ -22,7 +22,14 @@ from reports.formats import (
     quantity_text,
     unit_text,
 )
-from reports.invoice_rows import caption, detail_caption, rounding_working, titled_lines, use_verb
+from reports.invoice_rows import (
+    caption,
+    detail_caption,
+    included_word,
+    rounding_working,
+    titled_lines,
+    use_verb,
+)
 from reports.posted import Party, PostedInvoice
 
 WIDTH = 92
@@ -89,7 +96,7 @@ def _explanation(line: InvoiceLine, posted: PostedInvoice) -> Iterator[str]:
         yield sum_text
     if line.used is not None:
         limit = _quantity(line.included or Fraction(0))
-        included = "unlimited" if line.unlimited else f"{limit} included"
+        included = "unlimited" if line.unlimited else f"{limit} {included_word(line)}"
         used = f"{_quantity(line.used)} {unit_text(line.used, counted_unit(line.unit))}"
         yield f"{used} {use_verb(line)}, {included}"
     if rounding := rounding_working(line):

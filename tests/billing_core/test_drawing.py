@@ -16,7 +16,7 @@ from billing_core.errors import NegativeQuantity
 from billing_core.period import Window
 from billing_core.pricing import PerUnit, Volume
 from billing_core.state import Addition, Funds
-from billing_core.terms import Terms
+from billing_core.terms import Terms, with_lower_costs
 from billing_core.usage import TokenUse, Usage, WindowKey
 from tests.billing_core.builders import day, feature_terms, instant, snapshot, terms_with
 
@@ -53,7 +53,7 @@ def drawn(
     unit = CREDITS if terms.consumption_model == "credits" else "USD"
     keys = [
         (it, WindowKey("acme", it.start_at, it.end_at, CUTOFF))
-        for it in stretches(APRIL, UTC, additions)
+        for it in stretches(APRIL, UTC, [addition.at for addition in additions])
     ]
     return draw(
         terms,
@@ -143,6 +143,41 @@ def test_within_a_stretch_features_draw_in_order_of_code_and_a_purchase_ends_it(
     ]
 
 
+def test_a_lower_cost_counts_from_its_instant() -> None:
+    """Rules CRD-3, CRD-4."""
+    cheap = with_lower_costs(
+        STUDIO, terms_with(replace(IMAGES, credits_per_unit=Decimal(4)), EXPORTS)
+    )
+    at = instant("2026-04-10T12:00:00Z")
+    keys = [
+        (it, WindowKey("acme", it.start_at, it.end_at, CUTOFF))
+        for it in stretches(APRIL, UTC, [at])
+    ]
+    uses = [("2026-04-10T11:00:00Z", "images", "1"), ("2026-04-10T12:00:00Z", "images", "1")]
+    found = draw(
+        STUDIO,
+        Funds(CREDITS, Fraction(500), NONE),
+        keys,
+        usage_of(uses, keys),
+        service=APRIL.period,
+        is_blocking=True,
+        per_event=False,
+        changed=((at, cheap),),
+    )
+    assert [str(it.amount) for it in found.entries] == ["-10", "-4"]
+
+
+@pytest.mark.parametrize(
+    ("offered", "cost"), [("9", "9"), ("10", "10"), ("11", "10"), (None, "10")]
+)
+def test_only_a_lower_cost_is_taken(offered: str | None, cost: str) -> None:
+    """Rule CRD-3."""
+    others = replace(IMAGES, credits_per_unit=None if offered is None else Decimal(offered))
+    lower = with_lower_costs(STUDIO, terms_with(others))
+    assert lower.by_code["images"].credits_per_unit == Decimal(cost)
+    assert lower.by_code["exports"] == EXPORTS
+
+
 def test_ai_on_credits_costs_by_the_thousand_tokens_of_all_classes() -> None:
     """Rules AI-6, CRD-4."""
     chat = replace(CHAT, credits_per_unit=Decimal(2))
@@ -161,7 +196,19 @@ def test_a_balance_below_zero_is_charged_to_what_spent_last() -> None:
         ("balance_overage", "renders", "10.00 USD"),
     ]
     assert went(found) == {"chat": ("0", "3000000", "0"), "renders": ("20", "20", "0")}
+    details = [(it.label, str(it.quantity), str(it.amount)) for it in found.rated.lines[0].details]
+    assert details == [("a/x", "3000000", "9.00 USD"), ("2000", "None", "1.80 USD")]
     assert found.left.plan == Fraction(-104, 5)
+
+
+def test_of_tokens_that_a_balance_paid_in_part_the_rest_is_shown() -> None:
+    """Rules AI-8, BAL-4: 10.80 for 3 million, 10.00 of it paid."""
+    found = drawn(BUILD, [("2026-04-06", "chat", "3000000")], included=10, is_blocking=False)
+    (line,) = found.rated.lines
+    assert str(line.amount) == "0.80 USD"
+    assert line.quantity == Fraction(2_000_000, 9)
+    assert [str(it.amount) for it in line.details] == ["0.67 USD", "0.13 USD"]
+    assert line.details[0].quantity == line.quantity
 
 
 def test_a_top_up_is_part_of_the_balance() -> None:

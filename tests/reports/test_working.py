@@ -194,6 +194,19 @@ def test_the_text_does_every_sum() -> None:
         assert said in text, said
 
 
+def test_what_a_balance_paid_is_not_called_included() -> None:
+    """Rule BAL-4."""
+    used = samples.line(
+        LineType.BALANCE_OVERAGE, "Rendering", 20, "minute", "0.50", used=Fraction(40)
+    )
+    posted = samples.posted([replace(used, included=Fraction(20), rule="BAL-4")])
+    (section,) = sections(posted, ENGLISH)
+    assert section.title == "Usage beyond the balance"
+    assert section.rows[0].working.endswith("40 used, 20 paid from the balance")
+    text = invoice_text(posted, samples.SELLER, samples.LUMEN)
+    assert "40 minutes used, 20 paid from the balance" in text
+
+
 def test_a_name_cannot_steer_the_terminal() -> None:
     buyer = replace(samples.LUMEN, name="Evil\x1b[2J\u202eGmbH\nTotal 0.00")
     text = invoice_text(samples.simple(), samples.SELLER, buyer)
