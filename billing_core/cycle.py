@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+from billing_core.discounts import after_cycle, discount_line
 from billing_core.drawing import CREDITS, Drawn, draw, stretches, unit_of
 from billing_core.errors import BillingError
 from billing_core.invoice import InvoiceLine, InvoiceType, LineType, UsedFeature
@@ -211,6 +212,30 @@ def period_charges(
     return (base, *advance_lines(terms, holdings, period, is_monthly=is_monthly))
 
 
+def charged_period(
+    subscription: Subscription, setting: Setting, at: datetime
+) -> tuple[Subscription, tuple[InvoiceLine, ...]]:
+    """A subscription that remembers what its new period cost in advance, and the lines of that.
+
+    takes: a subscription with the terms, seats and period that it is charged for.
+    rule:  SUB-4, INV-2, DSC-1, OFR-2, CNV-7.
+    """
+    charges = period_charges(
+        subscription.terms, subscription.seats, paid_period(subscription), setting, at
+    )
+    base, effective = charges[0], charges[0].amount
+    off = discount_line(base, subscription.discount)
+    if off is not None:
+        charges, effective = (*charges, off), base.amount + off.amount
+    charged = replace(
+        subscription,
+        seats=with_advances(subscription.seats, charges),
+        plan_charge=effective,
+        discount=after_cycle(subscription.discount),
+    )
+    return charged, charges
+
+
 def with_advances(
     holdings: tuple[SeatHolding, ...], charges: Sequence[InvoiceLine]
 ) -> tuple[SeatHolding, ...]:
@@ -254,7 +279,8 @@ def _renew(
     period = Period(start, boundary(subscription.anchor, subscription.months + 1 + months))
     held = {holding.feature: holding.held for holding in subscription.seats}
     seats = open_seats(terms, held)
-    charges = period_charges(terms, seats, period, setting, at)
+    opening = replace(subscription, terms=terms, period=period, seats=seats)
+    paying, charges = charged_period(opening, setting, at)
     lines = [*charges, *settled.rated.lines, *pending_true_ups(subscription, setting, at)]
     cause = Cause(
         InvoiceType.RECURRING,
@@ -265,14 +291,7 @@ def _renew(
         period=period,
         usage=settled.rated.usage,
     )
-    paying = replace(
-        subscription,
-        terms=terms,
-        period=period,
-        seats=with_advances(seats, charges),
-        plan_charge=charges[0].amount,
-        invoice_id=invoice_id_of(state, cause),
-    )
+    paying = replace(paying, invoice_id=invoice_id_of(state, cause))
     state, invoice = issue(state, paying, cause, lines, setting)
     renewed = next_window(state, paying, setting)
     closed = replace(settled.closed, invoice_id=invoice.id)

@@ -20,7 +20,9 @@ from billing_core.state import CustomerState
 from billing_core.step import Step
 from billing_core.usage import WindowKey
 
-READ_IN_PARTS = frozenset({"versions", "zones", "usage", "booked", "numbers", "known_on"})
+READ_IN_PARTS = frozenset(
+    {"versions", "zones", "usage", "booked", "numbers", "known_on", "without_place"}
+)
 """Fields of a setting that grow from day to day; of others a fold reads all."""
 
 Fingerprint = Callable[[CatalogVersion], str]
@@ -138,6 +140,7 @@ def _basis(
     read = [
         *(f"{action.id} {action.received_at}" for action in actions),
         *sorted(setting.booked),
+        *(action.id for action in actions if action.id in setting.without_place),
         *(f"{name} {getattr(setting, name)}" for name in names),
         *(fingerprint(it) for it in setting.versions if it.effective_at <= known_at),
         *(_usage(customer_id, window, setting) for window in windows),

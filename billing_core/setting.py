@@ -97,6 +97,7 @@ class Setting:
                        cutoff (a scenario, where an invoice counts as posted then). USE-8.
     late_through:      the last landing day on which something came in late (a scenario):
                        what is not posted by then takes it in.
+    without_place:     ids of `subscribe` actions whose code with a cap has no place left (PRM-2).
     assumes_payment:   every invoice is paid when it is made (a scenario, a preview).
     """
 
@@ -109,6 +110,7 @@ class Setting:
     known_on: date = date.max
     takes_later_usage: bool = False
     late_through: date = date.min
+    without_place: frozenset[str] = frozenset()
     assumes_payment: bool = False
 
     def version_at(self, at: datetime) -> CatalogVersion:

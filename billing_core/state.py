@@ -76,6 +76,22 @@ class SeatHolding:
 
 
 @dataclass(frozen=True, slots=True)
+class Discount:
+    """A discount on the plan price, its terms frozen when it was got. Rules OFR-2, PRM-2, DSC-1.
+
+    code:        of a promo code; None of the welcome offer.
+    percent_bp:  of the plan price, in basis points; None where an amount is given.
+    amount:      money off a paid period in the subscription's currency, exact.
+    cycles_left: paid periods that it still reduces; None for ever.
+    """
+
+    code: str | None
+    percent_bp: int | None
+    amount: Fraction
+    cycles_left: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """One subscription of a customer. Rules SUB-1, INV-1.
 
@@ -88,6 +104,8 @@ class Subscription:
     checkout:    the initial invoice that waits for its payment.
     failures:    failed attempts to collect the invoice that made it past due.
     settled_at:  of one that ended, its end or the last correction since; None before.
+    discount:    what reduces the plan price of the next paid periods.
+    promo_code:  the code that it redeemed, also when the discount is used up or lost.
     """
 
     id: str
@@ -107,6 +125,8 @@ class Subscription:
     failures: int = 0
     due_invoice_id: str | None = None
     settled_at: datetime | None = None
+    discount: Discount | None = None
+    promo_code: str | None = None
 
 
 def ended(subscription: Subscription, at: datetime) -> Subscription:
@@ -203,7 +223,10 @@ class AdjustmentDue:
 
 @dataclass(frozen=True, slots=True)
 class CustomerState:
-    """All that the fold knows of one customer. `customer` is None before he was created."""
+    """All that the fold knows of one customer. `customer` is None before he was created.
+
+    has_subscribed, redeemed: a subscription before the last one began, and codes of such (OFR-1).
+    """
 
     customer_id: str
     customer: Customer | None = None
@@ -212,3 +235,5 @@ class CustomerState:
     invoices: tuple[InvoiceRecord, ...] = ()
     adjustments: tuple[AdjustmentDue, ...] = ()
     funds: Funds | None = None
+    has_subscribed: bool = False
+    redeemed: tuple[str, ...] = ()

@@ -9,7 +9,13 @@ from datetime import date, datetime, timedelta
 
 from billing_core.actions import ReasonCode, Subscribe
 from billing_core.catalog import Catalog
-from billing_core.cycle import paid_period, period_charges, with_advances
+from billing_core.cycle import charged_period
+from billing_core.discounts import (
+    LEAST_WITH_CODE,
+    discount_asked,
+    is_below_minimum,
+    with_remembered,
+)
 from billing_core.drawing import not_drawn
 from billing_core.errors import BillingError
 from billing_core.invoice import Invoice, InvoiceType
@@ -19,7 +25,7 @@ from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.seats import is_above_without_price, open_seats
 from billing_core.setting import CatalogVersion, Setting
 from billing_core.state import ENDED, CustomerState, Status, Subscription
-from billing_core.step import Refused, Step
+from billing_core.step import Refused, Step, refused
 from billing_core.terms import Terms
 
 
@@ -40,7 +46,7 @@ class NotBilledYet(BillingError):
 def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Setting) -> Step:
     """A new subscription: active at once when free or nothing is due, else a checkout.
 
-    rule: SUB-1, SUB-2, SUB-4, SUB-7, CAT-3, CAT-7, SEAT-5.
+    rule: SUB-1, SUB-2, SUB-4, SUB-7, CAT-3, CAT-7, SEAT-5, OFR-1, PRM-1.
     """
     terms = _terms(state, action, setting.version_at(at))
     if isinstance(terms, Refused):
@@ -49,12 +55,18 @@ def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Se
     if unfit is not None:
         return Step(state, unfit)
     _only_built(action, setting.version_at(at).catalog)
+    discount = discount_asked(state, action, terms, at, setting=setting)
+    if isinstance(discount, Refused):
+        return Step(state, discount)
+    state = with_remembered(state)
     subscription = Subscription(
         id=action.id,
         status=Status.PENDING_PAYMENT,
         terms=terms,
         anchor=day_of(setting, state, at),
         seats=open_seats(terms, action.seats or {}),
+        discount=discount,
+        promo_code=action.promo_code,
     )
     if terms.is_free:
         return Step(_with(state, _opened(state, subscription, at, setting)))
@@ -69,15 +81,9 @@ def open_first_period(
     if checkout is None:
         raise ValueError(f"subscription {subscription.id} has no checkout")
     opened = _opened(state, replace(subscription, anchor=day), at, setting)
-    charges = period_charges(opened.terms, opened.seats, paid_period(opened), setting, at)
+    opened, charges = charged_period(opened, setting, at)
     state, invoice = issue(state, opened, _cause(opened, at, day, checkout), charges, setting)
-    opened = replace(
-        opened,
-        seats=with_advances(opened.seats, charges),
-        plan_charge=charges[0].amount,
-        invoice_id=invoice.id,
-    )
-    return Step(_with(state, opened), invoices=(invoice,))
+    return Step(_with(state, replace(opened, invoice_id=invoice.id)), invoices=(invoice,))
 
 
 def expire_checkout(state: CustomerState, subscription: Subscription) -> Step:
@@ -97,7 +103,14 @@ def _checkout(
     """
     day = subscription.anchor
     opened = _opened(state, subscription, at, setting)
-    charges = period_charges(opened.terms, opened.seats, paid_period(opened), setting, at)
+    _, charges = charged_period(opened, setting, at)
+    if subscription.promo_code is not None and is_below_minimum(charges):
+        return refused(
+            state,
+            ReasonCode.BELOW_MINIMUM,
+            f"with code {subscription.promo_code} the checkout comes to less than "
+            f"{LEAST_WITH_CODE} {subscription.terms.currency}; subscribe without it, or with more",
+        )
     drafted, draft = issue(state, opened, _cause(opened, at, day, None), charges, setting)
     days = setting.policies_at(at).checkout_days
     waiting = replace(
@@ -204,13 +217,10 @@ def _only_built(action: Subscribe, catalog: Catalog) -> None:
     price = plan.prices.get(action.interval) if action.interval else None
     if price is not None and price.trial_days:
         raise NotBilledYet(what="a trial", where=f"{where}.prices.{action.interval}.trial_days")
-    if price is not None and price.intro_offer is not None:
-        raise NotBilledYet(
-            what="an intro offer", where=f"{where}.prices.{action.interval}.intro_offer"
-        )
+    promo = catalog.promo_codes.get(action.promo_code or "")
+    if promo is not None and promo.max_redemptions is not None:
+        raise NotBilledYet(what="a code with a cap", where=f"promo_codes.{action.promo_code}")
     for code, held in plan.features.items():
         is_quota = catalog.features[code].type == "quota"
         if is_quota and held.overage is not None and held.overage.mode == "charge":
             raise NotBilledYet(what="overage of a quota", where=f"{where}.features.{code}.overage")
-    if action.promo_code:
-        raise NotBilledYet(what="a promo code", where=f"action {action.id}, promo_code")

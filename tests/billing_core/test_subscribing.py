@@ -266,12 +266,6 @@ def priced(**changes: Any) -> Catalog:
 
 NOT_BILLED: dict[str, tuple[Catalog, dict[str, Any], str]] = {
     "trial": (priced(trial_days="14"), {}, "a trial"),
-    "intro offer": (
-        priced(intro_offer={"type": "percentage", "value": "5000", "cycles": "3"}),
-        {},
-        "an intro offer",
-    ),
-    "promo code": (ladder(), {"promo_code": "SAVE20"}, "a promo code"),
 }
 
 
