@@ -1,12 +1,15 @@
 """Rules CRD-2, BAL-3, CAP-2, CUR-3, PAY-3, LED-1: what is bought, carried and refused."""
 
 from dataclasses import replace
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from billing_core.bill import bill
+from billing_core.bill import bill, drawn_so_far
 from billing_core.catalog import Catalog
 from billing_core.ledger import carried
 from billing_core.period import Window
@@ -172,6 +175,38 @@ def test_a_change_of_model_takes_back_the_old_and_keeps_bought_credits() -> None
         ("credits", -40, 30),
         ("USD", 7, 7),
     ]
+
+
+april_to_june = st.integers(0, 90).map(lambda n: str(date(2026, 4, 1) + timedelta(days=n)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    uses=st.lists(st.tuples(april_to_june, st.integers(0, 120).map(str)), max_size=8),
+    packs=st.lists(april_to_june, max_size=3),
+    ends=st.one_of(st.none(), april_to_june),
+)
+def test_over_windows_and_ends_opening_and_entries_make_the_closing(
+    uses: list[tuple[str, str]], packs: list[str], ends: str | None
+) -> None:
+    """Rules LED-1, CRD-2, INV-8: from the first window to the running one."""
+    story = [created(), subscribed("2026-04-01")]
+    story += [
+        act(at, "buy_credit_pack", id=f"b{n}", pack="small") for n, at in enumerate(sorted(packs))
+    ]
+    story += [] if ends is None else [act(ends, "cancel", id="end", when="now")]
+    setting = setting_of(on_credits(), uses=[use(*one) for one in uses])
+    told = folded(story, setting, "2026-07-05")
+    running = drawn_so_far(told.state, setting)
+    entries = told.ledger if running is None else (*told.ledger, *running.entries)
+    balance = Fraction(0)
+    for entry in entries:
+        balance += entry.amount
+        assert entry.balance_after == balance >= 0
+    left = told.state.funds if running is None else running.left
+    assert left is not None
+    assert left.plan + left.purchased == balance
+    assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
 
 
 NOT_DRAWN: dict[str, tuple[Catalog, dict[str, Any], str]] = {
