@@ -217,9 +217,6 @@ def _only_built(action: Subscribe, catalog: Catalog) -> None:
     price = plan.prices.get(action.interval) if action.interval else None
     if price is not None and price.trial_days:
         raise NotBilledYet(what="a trial", where=f"{where}.prices.{action.interval}.trial_days")
-    promo = catalog.promo_codes.get(action.promo_code or "")
-    if promo is not None and promo.max_redemptions is not None:
-        raise NotBilledYet(what="a code with a cap", where=f"promo_codes.{action.promo_code}")
     for code, held in plan.features.items():
         is_quota = catalog.features[code].type == "quota"
         if is_quota and held.overage is not None and held.overage.mode == "charge":

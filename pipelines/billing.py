@@ -17,6 +17,7 @@ from billing_core.errors import BillingError, Fault, fault_of
 from billing_core.fold import Folded
 from billing_core.invoice import Invoice
 from billing_core.period import midnight
+from billing_core.redemptions import Person, without_place
 from billing_core.setting import Setting
 from billing_core.state import CustomerState
 from billing_core.step import ClosedWindow, Notice
@@ -94,6 +95,7 @@ def rate(history: History, meter: Meter, fold: Fold = fold_as_posted) -> Rated:
     returns: invoices in order of (billing day, customer, made); customers by id.
     rule:    PST-4: one customer's fault stops nobody else.
     """
+    history = _with_places(history)
     usage: dict[WindowKey, Mapping[str, UsageSnapshot]] = {}
     for _ in range(ROUNDS):
         bills = [_bill(history, customer, usage, fold) for customer in sorted(history.actions)]
@@ -107,6 +109,18 @@ def rate(history: History, meter: Meter, fold: Fold = fold_as_posted) -> Rated:
             return _rated(history, bills, requests, setting)
         usage |= meter(missing)
     raise WindowsDoNotSettle(missing)
+
+
+def _with_places(history: History) -> History:
+    """The history that knows who has a place of a code with a cap. Rule PRM-2."""
+    people = {
+        customer: Person(own, with_booked(history.setting, history.booked.get(customer, ())))
+        for customer, own in history.actions.items()
+        if any(getattr(action, "promo_code", None) for action in own)
+    }
+    until = midnight(history.through + timedelta(days=2), UTC)
+    refused = without_place(people, until)
+    return replace(history, setting=replace(history.setting, without_place=refused))
 
 
 def _bill(history: History, customer_id: str, usage: Usage, fold: Fold) -> Bill:
