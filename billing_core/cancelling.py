@@ -96,7 +96,7 @@ def unused_credits(
         feature = terms.by_code[holding.feature]
         exact = Fraction(holding.advance.major) * share
         if holding.additions:
-            added = sum(addition.quantity for addition in holding.additions)
+            added = sum(it.quantity for it in holding.additions if it.included_on is None)
             exact += added * months * Fraction(seat_price(terms, feature)) * share
         lines.append(_credit(feature.code, feature.name, exact, subscription, at_day))
     return tuple(line for line in lines if line.amount.minor)

@@ -65,13 +65,20 @@ def take_boundary(state: CustomerState, subscription: Subscription, setting: Set
     window = running(subscription)
     settled = close_window(state, subscription, window, setting)
     if subscription.terms.is_free:
-        renewed = next_window(state, subscription, setting)
+        free = replace(subscription, terms=_free_terms(subscription, window.end_at, setting))
+        renewed = next_window(state, free, setting)
         return Step(replace(state, subscription=renewed), windows=(settled.closed,))
     if subscription.cancel_on == window.end:
         return _end(state, subscription, settled, setting)
     if subscription.period is not None and subscription.period.end == window.end:
         return _renew(state, subscription, settled, setting)
     return _settle_month(state, subscription, settled, setting)
+
+
+def _free_terms(subscription: Subscription, at: datetime, setting: Setting) -> Terms:
+    """A free plan's terms for its next month: the catalog's. Rules FAIR-4, SUB-2."""
+    own = subscription.terms
+    return setting.version_at(at).terms.get((own.plan, None, own.currency.code), own)
 
 
 def running(subscription: Subscription) -> Window:

@@ -31,6 +31,7 @@ from billing_core.actions import (
 from billing_core.cancelling import cancel, undo_cancel
 from billing_core.cycle import take_boundary
 from billing_core.drawing import LedgerEntry
+from billing_core.fairness import in_force
 from billing_core.invoice import Invoice
 from billing_core.issuing import known
 from billing_core.lateness import effective_at, late_reason
@@ -162,7 +163,8 @@ def _advance(
 ) -> CustomerState:
     """The state after all that is due up to an instant; what it makes goes to `steps`.
 
-    A history has a bounded number of boundaries, since each lies after the one before.
+    A history has a bounded number of boundaries, since each lies after the one before. A
+    running period takes in what catalog versions made better by then (FAIR-4).
     """
     while True:
         subscription = state.subscription
@@ -171,13 +173,15 @@ def _advance(
         has_ended = subscription.status in ENDED
         due = correction_at(state, subscription, setting) if has_ended else due_at(subscription)
         if due is None or due > at or (due == at and not is_included):
-            return state
+            running = in_force(subscription, setting, at, is_included=is_included)
+            return state if running is subscription else replace(state, subscription=running)
         if has_ended:
             step = correct(state, subscription, setting)
         elif subscription.status is Status.PENDING_PAYMENT:
             step = expire_checkout(state, subscription)
         else:
-            step = take_boundary(state, subscription, setting)
+            running = in_force(subscription, setting, due, is_included=False)
+            step = take_boundary(replace(state, subscription=running), running, setting)
         step = carried(state, step)
         steps.append(step)
         state = step.state

@@ -89,10 +89,12 @@ def change_held(holding: SeatHolding, held: int, on: date) -> SeatHolding:
     new = held - holding.covered
     if new <= 0:
         return replace(holding, held=held)
-    additions = {addition.added_on: addition.quantity for addition in holding.additions}
-    additions[on] = additions.get(on, 0) + new
-    kept = tuple(SeatAddition(day, additions[day]) for day in sorted(additions))
-    return replace(holding, held=held, covered=held, additions=kept)
+    same = sum(
+        it.quantity for it in holding.additions if (it.added_on, it.included_on) == (on, None)
+    )
+    kept = [it for it in holding.additions if (it.added_on, it.included_on) != (on, None)]
+    additions = (*kept, SeatAddition(on, same + new))
+    return replace(holding, held=held, covered=held, additions=additions)
 
 
 def advance_lines(
@@ -130,8 +132,8 @@ def true_up_lines(
         feature = terms.by_code[holding.feature]
         for addition in holding.additions:
             quantity, price = addition.quantity * months, seat_price(terms, feature)
-            share = period.remaining_share(addition.added_on)
-            service = Period(addition.added_on, period.end)
+            service = Period(addition.added_on, addition.included_on or period.end)
+            share = Fraction(service.days, period.days)
             lines.append(
                 _line(
                     feature,

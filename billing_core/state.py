@@ -52,10 +52,14 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class SeatAddition:
-    """Seats added above the level already paid, to be settled afterwards. Rule SEAT-2."""
+    """Seats added above the level already paid, to be settled afterwards. Rule SEAT-2.
+
+    included_on: the day from which on the plan includes them; None while it does not (SEAT-5).
+    """
 
     added_on: date
     quantity: int
+    included_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

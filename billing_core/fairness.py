@@ -1,0 +1,189 @@
+"""What a later catalog version gives to those who are subscribed already.
+
+What helps a customer reaches a running period at once; what hurts him waits for renewal, and
+prices wait either way. So terms only ever get better inside a period, and an increase that
+is taken back stays until the period's end.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from billing_core.money import Money
+from billing_core.period import billing_date, midnight
+from billing_core.pricing import PerUnit
+from billing_core.setting import CatalogVersion, Setting
+from billing_core.state import SeatAddition, SeatHolding, Subscription
+from billing_core.terms import FeatureTerms, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a catalog version changes in a field of a plan. Rules FAIR-2, FAIR-3, FAIR-9.
+
+    feature:    its code.
+    old, new:   as the catalog has them; None for what is not there.
+    is_at_once: whether it reaches who is subscribed already, or waits for renewal.
+    """
+
+    feature: str
+    field: str
+    old: object
+    new: object
+    is_at_once: bool
+
+
+def changes(own: Terms, offered: Terms, *, lowers_unit_prices: bool = False) -> tuple[Change, ...]:
+    """What an offer changes in the features of terms, by code; a reason for each field.
+
+    takes: lowers_unit_prices, the switch `unit_price_decrease_immediate`.
+    rule:  FAIR-1, FAIR-2, FAIR-3, FAIR-9.
+    """
+    found: list[Change] = []
+    for code in sorted({*own.by_code, *offered.by_code}):
+        old, new = own.by_code.get(code), offered.by_code.get(code)
+        if old is None or new is None:
+            found.append(Change(code, "enabled", old is not None, new is not None, old is None))
+            continue
+        found += _changes(old, new, lowers_unit_prices=lowers_unit_prices)
+    return tuple(found)
+
+
+def improved(own: Terms, offered: Terms, *, lowers_unit_prices: bool = False) -> Terms:
+    """Terms with all that an offer has better; the rest as it was. Rules FAIR-1 to FAIR-4.
+
+    Costs in credits are lowered from their instant on, where they are drawn (CRD-3).
+    """
+    better = [
+        change
+        for change in changes(own, offered, lowers_unit_prices=lowers_unit_prices)
+        if change.is_at_once
+    ]
+    if not better:
+        return own
+    features = dict(own.by_code)
+    for change in better:
+        if change.field == "enabled":
+            features[change.feature] = offered.by_code[change.feature]
+        else:
+            old = features[change.feature]
+            features[change.feature] = replace(old, **{change.field: change.new})  # type: ignore[arg-type]
+    by_code = {code: features[code] for code in sorted(features)}
+    return replace(own, features=tuple(by_code.values()), by_code=by_code)
+
+
+def in_force(
+    subscription: Subscription, setting: Setting, at: datetime, *, is_included: bool = True
+) -> Subscription:
+    """A subscription with what later catalog versions gave it by an instant. Rules FAIR-4, FAIR-8.
+
+    takes:   is_included, whether a version of the very instant counts.
+    returns: the subscription itself where no version gives anything.
+    """
+    if subscription.period is None or subscription.window is None:
+        return subscription
+    last = setting.versions[-1].effective_at
+    if len(setting.versions) == 1 or last <= _began_at(subscription, setting):
+        return subscription
+    for version in _versions_within(subscription, setting, at, is_included=is_included):
+        subscription = _with_version(subscription, version, setting)
+    return subscription
+
+
+def _changes(old: FeatureTerms, new: FeatureTerms, *, lowers_unit_prices: bool) -> list[Change]:
+    code = old.code
+    found = []
+    if new.included != old.included:
+        found.append(
+            Change(code, "included", old.included, new.included, new.included > old.included)
+        )
+    if new.unlimited != old.unlimited:
+        found.append(Change(code, "unlimited", old.unlimited, new.unlimited, new.unlimited))
+    if new.price != old.price:
+        is_lower = lowers_unit_prices and _is_lower(old, new)
+        found.append(Change(code, "price", old.price, new.price, is_lower))
+    for name in ("mode", "minimum", "maximum", "margin_bp"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            found.append(Change(code, name, before, after, is_at_once=False))
+    return found
+
+
+def _is_lower(old: FeatureTerms, new: FeatureTerms) -> bool:
+    """Whether a price of units in arrears falls; seats are paid in advance."""
+    if not isinstance(old.price, PerUnit) or not isinstance(new.price, PerUnit):
+        return False
+    return old.type != "seats" and new.price.unit_price < old.price.unit_price
+
+
+def _began_at(subscription: Subscription, setting: Setting) -> datetime:
+    """The instant at which the running period began; its terms are the catalog's of then."""
+    window, period = subscription.window, subscription.period
+    if window is None or period is None:
+        raise ValueError(f"subscription {subscription.id} has no running period")
+    if period.start == window.start:
+        return window.start_at
+    return midnight(period.start, setting.zone_of(subscription.time_zone, window.start_at))
+
+
+def _versions_within(
+    subscription: Subscription, setting: Setting, at: datetime, *, is_included: bool
+) -> list[CatalogVersion]:
+    began_at = _began_at(subscription, setting)
+    return [
+        version
+        for version in setting.versions
+        if began_at < version.effective_at <= at and (is_included or version.effective_at < at)
+    ]
+
+
+def _with_version(
+    subscription: Subscription, version: CatalogVersion, setting: Setting
+) -> Subscription:
+    own = subscription.terms
+    offered = version.terms.get((own.plan, own.interval, own.currency.code))
+    if offered is None:
+        return subscription
+    lowers = version.catalog.policies.unit_price_decrease_immediate
+    terms = improved(own, offered, lowers_unit_prices=lowers)
+    if terms is own:
+        return subscription
+    at = version.effective_at
+    on = billing_date(at, setting.zone_of(subscription.time_zone, at))
+    held = {holding.feature: holding for holding in subscription.seats}
+    seats = tuple(_with_more_included(own, item, held, on) for item in terms.seats)
+    return replace(subscription, terms=terms, seats=seats)
+
+
+def _with_more_included(
+    own: Terms, feature: FeatureTerms, held: Mapping[str, SeatHolding], on: date
+) -> SeatHolding:
+    """A holding when more of its seats are included: no true-up of those from that day on.
+
+    What was paid in advance stays paid; of seats above the old number those that are still
+    to be settled become included first. Rules FAIR-8, SEAT-5.
+    """
+    holding = held.get(feature.code)
+    if holding is None:
+        nothing = Money(0, own.currency)
+        return SeatHolding(feature.code, 0, int(feature.included), nothing)
+    before = own.by_code[feature.code].included
+    more = int(feature.included - before)
+    covered = max(holding.covered, int(feature.included))
+    additions = settled_until(holding.additions, more, on)
+    return replace(holding, covered=covered, additions=additions)
+
+
+def settled_until(
+    additions: tuple[SeatAddition, ...], more: int, on: date
+) -> tuple[SeatAddition, ...]:
+    """Additions of which a number of seats is paid for up to a day only; of that day not at all."""
+    found: list[SeatAddition] = []
+    for addition in additions:
+        freed = 0 if addition.included_on is not None else min(addition.quantity, max(more, 0))
+        more -= freed
+        if freed and addition.added_on < on:
+            found.append(replace(addition, quantity=freed, included_on=on))
+        if addition.quantity > freed:
+            found.append(replace(addition, quantity=addition.quantity - freed))
+    return tuple(found)
