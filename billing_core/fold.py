@@ -16,11 +16,13 @@ from billing_core.actions import (
     BuyCreditPack,
     Cancel,
     CreateCustomer,
+    GrantCredit,
     Outcome,
     OutcomeStatus,
     Payment,
     ReasonCode,
     RemoveSeats,
+    RevokeCredit,
     SetSeats,
     Subscribe,
     TopUp,
@@ -29,6 +31,7 @@ from billing_core.actions import (
     may_do,
 )
 from billing_core.cancelling import cancel, undo_cancel
+from billing_core.crediting import grant_credit, revoke_credit
 from billing_core.cycle import take_boundary
 from billing_core.drawing import LedgerEntry
 from billing_core.fairness import in_force
@@ -148,6 +151,8 @@ _TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] =
     SetSeats: change_seats,
     BuyCreditPack: buy_credit_pack,
     TopUp: top_up,
+    GrantCredit: grant_credit,
+    RevokeCredit: revoke_credit,
     Payment: take_payment,
 }
 """What takes each action that is billed."""

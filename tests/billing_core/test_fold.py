@@ -126,7 +126,6 @@ FIELDS: dict[str, dict[str, Any]] = {
     "activate_addon": {"addon": "sms"},
     "assign_plan": {"plan": "pro"},
     "change_plan": {"plan": "pro"},
-    "grant_credit": {"amount": "5", "reason": "goodwill"},
     "pause": {},
     "resume": {},
     "confirm_overage": {"feature": "api_calls"},
