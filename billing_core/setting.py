@@ -87,6 +87,7 @@ class Setting:
     """The world of a fold.
 
     versions:          in order of effective_at.
+    local_currencies:  country -> its currency, by which a subscription's is chosen (CUR-1).
     zones:             by IANA name; holds the billing time zones of all versions.
     usage:             snapshots by window and cutoff; missing ones count as not metered.
     booked:            posted invoices of the customer by id; they come out as they are.
@@ -109,6 +110,7 @@ class Setting:
     numbers: Mapping[str, str] = field(default_factory=dict)
     known_on: date = date.max
     takes_later_usage: bool = False
+    local_currencies: Mapping[str, str] = field(default_factory=dict)
     late_through: date = date.min
     without_place: frozenset[str] = frozenset()
     assumes_payment: bool = False

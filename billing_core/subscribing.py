@@ -48,13 +48,13 @@ def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Se
 
     rule: SUB-1, SUB-2, SUB-4, SUB-7, CAT-3, CAT-7, SEAT-5, OFR-1, PRM-1.
     """
-    terms = _terms(state, action, setting.version_at(at))
+    terms = _terms(state, action, at, setting)
     if isinstance(terms, Refused):
         return Step(state, terms)
     unfit = _seats_fit(action, terms)
     if unfit is not None:
         return Step(state, unfit)
-    _only_built(action, setting.version_at(at).catalog)
+    _only_built(action, setting.version_at(at).catalog, terms.currency.code)
     discount = discount_asked(state, action, terms, at, setting=setting)
     if isinstance(discount, Refused):
         return Step(state, discount)
@@ -159,9 +159,12 @@ def _with(state: CustomerState, subscription: Subscription) -> CustomerState:
     return replace(state, subscription=subscription)
 
 
-def _terms(state: CustomerState, action: Subscribe, version: CatalogVersion) -> Terms | Refused:
+def _terms(
+    state: CustomerState, action: Subscribe, at: datetime, setting: Setting
+) -> Terms | Refused:
     """The terms of the plan asked for, or why it cannot be had. The first reason counts."""
-    catalog, running = version.catalog, state.subscription
+    version, running = setting.version_at(at), state.subscription
+    catalog = version.catalog
     if running is not None and running.status not in ENDED:
         return Refused(
             ReasonCode.ALREADY_SUBSCRIBED,
@@ -180,13 +183,24 @@ def _terms(state: CustomerState, action: Subscribe, version: CatalogVersion) -> 
             f"plan {action.plan!r} has no price for interval {action.interval}; "
             f"it has {', '.join(plan.prices)}",
         )
-    currency = action.currency or catalog.currency
-    terms = version.terms.get((action.plan, None if plan.free else action.interval, currency))
+    interval = None if plan.free else action.interval
+    currency = action.currency or _local_currency(state, action, version, setting)
+    terms = version.terms.get((action.plan, interval, currency))
     if terms is None:
         return Refused(
             ReasonCode.CURRENCY_NOT_AVAILABLE, f"plan {action.plan!r} has no price in {currency}"
         )
     return terms
+
+
+def _local_currency(
+    state: CustomerState, action: Subscribe, version: CatalogVersion, setting: Setting
+) -> str:
+    """The billing country's currency if the plan is priced in it, else the catalog's. CUR-1."""
+    country = None if state.customer is None else state.customer.country
+    local = setting.local_currencies.get(country or "", version.catalog.currency)
+    is_priced = (action.plan, action.interval, local) in version.terms
+    return local if is_priced else version.catalog.currency
 
 
 def _seats_fit(action: Subscribe, terms: Terms) -> Refused | None:
@@ -208,10 +222,10 @@ def _seats_fit(action: Subscribe, terms: Terms) -> Refused | None:
     return None
 
 
-def _only_built(action: Subscribe, catalog: Catalog) -> None:
+def _only_built(action: Subscribe, catalog: Catalog, currency: str) -> None:
     """Nothing is charged for what is not built. Rule PST-4. raises: NotBilledYet."""
     plan, where = catalog.plans[action.plan], f"the catalog, plans.{action.plan}"
-    unbuilt = not_drawn(catalog, action.plan, action.currency or catalog.currency)
+    unbuilt = not_drawn(catalog, action.plan, currency)
     if unbuilt is not None:
         raise NotBilledYet(what=unbuilt[1], where=f"{where}.{unbuilt[0]}")
     price = plan.prices.get(action.interval) if action.interval else None

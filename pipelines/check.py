@@ -35,7 +35,7 @@ from pipelines.scenario_files import LoadedScenarios, Scenario, UsageStep, load_
 from pipelines.snapshots import Snapshots, take_snapshots
 from pipelines.steps import ai_versions, metering_spec
 from pipelines.usage_frames import KnownCustomer, Schema
-from pipelines.world import zones
+from pipelines.world import local_currencies, zones
 
 EVENTS: Schema = {
     "event_id": pl.String,
@@ -208,6 +208,7 @@ def _history(scenario: Scenario) -> History:
     setting = Setting(
         versions=versions_of(scenario.catalogs),
         zones=zones(policies | {name for name in named if name}),
+        local_currencies=local_currencies(),
         known_on=scenario.bill_through + timedelta(days=1),
         assumes_payment=scenario.is_paid_at_once,
     )

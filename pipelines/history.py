@@ -46,7 +46,7 @@ from pipelines.publications import (
 )
 from pipelines.reasons import HOLD_REASONS
 from pipelines.usage_frames import KnownCustomer
-from pipelines.world import currencies, zones
+from pipelines.world import currencies, local_currencies, zones
 
 
 class CatalogIsWrong(BillingError):
@@ -138,6 +138,7 @@ def setting_of(
     return Setting(
         versions=versions_of(catalogs),
         zones=zones(_zone_names(catalogs, actions.values())),
+        local_currencies=local_currencies(),
         numbers={posted.number: posted.invoice.id for posted in books.invoices},
         known_on=through,
         takes_later_usage=True,

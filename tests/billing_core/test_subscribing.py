@@ -291,6 +291,27 @@ def test_overage_of_a_quota_is_not_billed_yet_unless_it_waits_for_a_confirmation
         assert (answer.fault.code if answer.fault else None) == code
 
 
+@pytest.mark.parametrize(
+    ("country", "fields", "currency"),
+    [
+        ("JP", {}, "JPY"),
+        ("JP", {"currency": "USD"}, "USD"),
+        ("JP", {"interval": "yearly"}, "USD"),
+        ("JP", {"plan": "free"}, "USD"),
+        ("DE", {}, "USD"),
+        ("AQ", {}, "USD"),
+        (None, {}, "USD"),
+    ],
+)
+def test_a_subscription_is_in_the_currency_of_the_country_if_it_is_priced_in_it(
+    country: str | None, fields: dict[str, Any], currency: str
+) -> None:
+    """Rules CUR-1, CUR-3."""
+    setting = setting_of(local_currencies={"JP": "JPY", "DE": "EUR"})
+    story = [created(country=country), subscribed("2026-04-01", **fields)]
+    assert subscription_of(story, setting, "2026-04-01").terms.currency.code == currency
+
+
 def test_a_first_period_is_opened_from_a_checkout_only() -> None:
     terms = terms_of(ladder(), "starter", "monthly", USD)
     bare = Subscription("s1", Status.PENDING_PAYMENT, terms, day("2026-04-01"))
