@@ -10,7 +10,7 @@ from datetime import datetime
 from fractions import Fraction
 from functools import partial
 
-from billing_core.actions import Cancel, ReasonCode
+from billing_core.actions import Cancel, DeleteCustomer, ReasonCode
 from billing_core.cycle import (
     Settled,
     close_window,
@@ -46,7 +46,7 @@ def cancel(state: CustomerState, action: Cancel, at: datetime, setting: Setting)
     subscription = state.subscription
     if subscription is None or subscription.status in ENDED:
         return refused(state, ReasonCode.NOT_SUBSCRIBED, "there is no subscription to cancel")
-    if subscription.status is Status.PENDING_PAYMENT:
+    if subscription.status in {Status.PENDING_PAYMENT, Status.PAUSED}:
         return Step(replace(state, subscription=ended(subscription, at)))
     is_now = action.when == "now" or subscription.terms.is_free
     if subscription.status is Status.PAST_DUE or is_now:
@@ -59,11 +59,27 @@ def cancel(state: CustomerState, action: Cancel, at: datetime, setting: Setting)
 def undo_cancel(state: CustomerState) -> Step:
     """A cancellation at period end is taken back before its day. Rule SUB-6."""
     subscription = state.subscription
+    if subscription is not None and subscription.status is Status.PAUSED:
+        return refused(state, ReasonCode.NOT_SUBSCRIBED, "the subscription is paused; resume it")
     if subscription is None or subscription.status in ENDED or subscription.cancel_on is None:
         return refused(
             state, ReasonCode.NOT_CANCELLING, "no cancellation is waiting for a period's end"
         )
     return Step(replace(state, subscription=replace(subscription, cancel_on=None)))
+
+
+def delete_customer(
+    state: CustomerState, _: DeleteCustomer, at: datetime, setting: Setting
+) -> Step:
+    """Access ends at once, and nothing that is pending is charged. Rule CAT-9."""
+    subscription = state.subscription
+    if subscription is None or subscription.status in ENDED:
+        return Step(state)
+    left = replace(state, subscription=ended(subscription, at), adjustments=())
+    if subscription.window is None:
+        return Step(left)
+    closed = closed_now(state, subscription, at, setting).closed
+    return Step(left, windows=(replace(closed, usage=waived(closed.usage)),))
 
 
 def end_unpaid(
@@ -73,7 +89,7 @@ def end_unpaid(
 
     rule: PAY-1, PAY-3.
     """
-    settled = _closed_now(state, subscription, at, setting)
+    settled = closed_now(state, subscription, at, setting)
     state = replace(state, subscription=ended(subscription, at))
     return Step(state, windows=(settled.closed,))
 
@@ -129,7 +145,7 @@ def _cancel_now(
 
     The credit note is the cancellation's own, so no other note has its id (PAY-0).
     """
-    settled = _closed_now(state, subscription, at, setting)
+    settled = closed_now(state, subscription, at, setting)
     if subscription.terms.is_free:
         state = replace(state, subscription=ended(subscription, at))
         return Step(state, windows=(settled.closed,))
@@ -152,10 +168,13 @@ def _cancel_now(
     return Step(state, invoices=(*notes, *made), windows=(closed,))
 
 
-def _closed_now(
+def closed_now(
     state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
 ) -> Settled:
-    """The window closed at an instant; while past due its overage is waived. Rule PAY-3."""
+    """The window closed at an instant; while past due its overage is waived. Rule PAY-3.
+
+    takes: a subscription with a running window.
+    """
     window = replace(running(subscription), end=day_of(setting, state, at), end_at=at)
     settled = close_window(state, subscription, window, setting)
     if subscription.status is not Status.PAST_DUE:

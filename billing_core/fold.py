@@ -16,12 +16,15 @@ from billing_core.actions import (
     BuyCreditPack,
     Cancel,
     CreateCustomer,
+    DeleteCustomer,
     GrantCredit,
     Outcome,
     OutcomeStatus,
+    Pause,
     Payment,
     ReasonCode,
     RemoveSeats,
+    Resume,
     RevokeCredit,
     SetSeats,
     Subscribe,
@@ -30,7 +33,7 @@ from billing_core.actions import (
     UpdateCustomer,
     may_do,
 )
-from billing_core.cancelling import cancel, undo_cancel
+from billing_core.cancelling import cancel, delete_customer, undo_cancel
 from billing_core.crediting import grant_credit, revoke_credit
 from billing_core.cycle import take_boundary
 from billing_core.drawing import LedgerEntry
@@ -39,6 +42,7 @@ from billing_core.invoice import Invoice
 from billing_core.issuing import known
 from billing_core.lateness import effective_at, late_reason
 from billing_core.ledger import carried
+from billing_core.pausing import end_paused, pause, resume
 from billing_core.paying import take_payment
 from billing_core.prepaying import buy_credit_pack, top_up
 from billing_core.seat_changes import change_seats
@@ -105,7 +109,7 @@ def due_at(subscription: Subscription | None) -> datetime | None:
     """The next instant at which something happens by itself; None when nothing will."""
     if subscription is None:
         return None
-    if subscription.status is Status.PENDING_PAYMENT:
+    if subscription.status in {Status.PENDING_PAYMENT, Status.PAUSED}:
         return subscription.expires_at
     return None if subscription.window is None else subscription.window.end_at
 
@@ -154,6 +158,9 @@ _TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] =
     GrantCredit: grant_credit,
     RevokeCredit: revoke_credit,
     Payment: take_payment,
+    Pause: pause,
+    Resume: resume,
+    DeleteCustomer: delete_customer,
 }
 """What takes each action that is billed."""
 
@@ -184,6 +191,8 @@ def _advance(
             step = correct(state, subscription, setting)
         elif subscription.status is Status.PENDING_PAYMENT:
             step = expire_checkout(state, subscription)
+        elif subscription.status is Status.PAUSED:
+            step = end_paused(state, subscription, due)
         else:
             running = in_force(subscription, setting, due, is_included=False)
             step = take_boundary(replace(state, subscription=running), running, setting)

@@ -106,6 +106,7 @@ class Subscription:
     invoice_id:  of the invoice that opened this period.
     cancel_on:   the day on which a cancellation takes effect.
     checkout:    the initial invoice that waits for its payment.
+    expires_at:  when a checkout that stays unpaid ends, or a paused one that was cancelled.
     failures:    failed attempts to collect the invoice that made it past due.
     settled_at:  of one that ended, its end or the last correction since; None before.
     discount:    what reduces the plan price of the next paid periods.

@@ -126,10 +126,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "activate_addon": {"addon": "sms"},
     "assign_plan": {"plan": "pro"},
     "change_plan": {"plan": "pro"},
-    "pause": {},
-    "resume": {},
     "confirm_overage": {"feature": "api_calls"},
-    "delete_customer": {},
     "trial_setup": {},
 }
 

@@ -1,0 +1,110 @@
+"""A subscription that rests: no billing, no access; and how it goes on.
+
+A pause closes the running window and charges what is pending; nothing is given back. A
+resume opens a new period on its day, at the catalog's terms of that instant.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from billing_core.actions import Pause, ReasonCode, Resume
+from billing_core.cancelling import closed_now
+from billing_core.cycle import charged_period, pending_true_ups, renewal_terms
+from billing_core.invoice import InvoiceType
+from billing_core.issuing import Cause, day_of, invoice_id_of, issue
+from billing_core.money import Money
+from billing_core.period import MONTHS, Period, Window, boundary, midnight
+from billing_core.seats import open_seats
+from billing_core.setting import Setting
+from billing_core.settling import settle
+from billing_core.state import ENDED, CustomerState, Status, Subscription, ended
+from billing_core.step import Step, refused
+
+_NOT_RUNNING = "no subscription is running; there is nothing to pause"
+CANNOT_PAUSE: Mapping[Status, tuple[ReasonCode, str]] = {
+    Status.PENDING_PAYMENT: (ReasonCode.NOT_SUBSCRIBED, _NOT_RUNNING),
+    Status.PAUSED: (ReasonCode.NOT_SUBSCRIBED, "the subscription is paused already; resume it"),
+    Status.TRIALING: (ReasonCode.TRIALING, "a trial cannot be paused; cancel it"),
+    Status.PAST_DUE: (ReasonCode.PAST_DUE, "an invoice is unpaid; pay it before pausing"),
+}
+
+
+def pause(state: CustomerState, action: Pause, at: datetime, setting: Setting) -> Step:
+    """No access from the instant on; overage and true-ups are invoiced. Rules SUB-5, SUB-10."""
+    subscription = state.subscription
+    if subscription is None or subscription.status in ENDED:
+        return refused(state, ReasonCode.NOT_SUBSCRIBED, _NOT_RUNNING)
+    if subscription.status in CANNOT_PAUSE:
+        return refused(state, *CANNOT_PAUSE[subscription.status])
+    settled = closed_now(state, subscription, at, setting)
+    window = settled.closed.window
+    cause = Cause(InvoiceType.OVERAGE, action.id, at, window.end, window, usage=settled.rated.usage)
+    lines = [*settled.rated.lines, *pending_true_ups(subscription, setting, at)]
+    state, made = settle(state, subscription, cause, lines, setting)
+    closed = replace(settled.closed, invoice_id=made[0].id if made else None)
+    resting = _resting(subscription, at, setting)
+    return Step(replace(state, subscription=resting), invoices=made, windows=(closed,))
+
+
+def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting) -> Step:
+    """A new period from the day on, at the price then in force; seats in full. SUB-5, SUB-10.
+
+    It takes back a cancellation that was still to come.
+    raises: PlanNotPriced.
+    """
+    subscription = state.subscription
+    if subscription is None or subscription.status is not Status.PAUSED:
+        return refused(state, ReasonCode.NOT_PAUSED, "no subscription is paused")
+    opened = _opened(state, subscription, at, setting)
+    if opened.terms.is_free:
+        return Step(replace(state, subscription=opened))
+    charged, lines = charged_period(opened, setting, at)
+    cause = Cause(InvoiceType.RECURRING, action.id, at, opened.anchor, period=opened.period)
+    charged = replace(charged, invoice_id=invoice_id_of(state, cause))
+    state, invoice = issue(state, charged, cause, lines, setting)
+    return Step(replace(state, subscription=charged), invoices=(invoice,))
+
+
+def end_paused(state: CustomerState, subscription: Subscription, at: datetime) -> Step:
+    """A paused subscription ends on the day of its cancellation, without invoice. Rule SUB-5."""
+    return Step(replace(state, subscription=ended(subscription, at)))
+
+
+def _resting(subscription: Subscription, at: datetime, setting: Setting) -> Subscription:
+    on, nothing = subscription.cancel_on, Money(0, subscription.terms.currency)
+    zone = setting.zone_of(subscription.time_zone, at)
+    return replace(
+        subscription,
+        status=Status.PAUSED,
+        window=None,
+        period=None,
+        plan_charge=None,
+        expires_at=None if on is None else midnight(on, zone),
+        seats=tuple(replace(it, advance=nothing, additions=()) for it in subscription.seats),
+    )
+
+
+def _opened(
+    state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
+) -> Subscription:
+    """The subscription in the first window of a new period, counted from its day on."""
+    start, terms = day_of(setting, state, at), renewal_terms(subscription, setting, at)
+    own = None if state.customer is None else state.customer.time_zone
+    end = boundary(start, 1)
+    months = MONTHS[terms.interval] if terms.interval else 1
+    held = {holding.feature: holding.held for holding in subscription.seats}
+    return replace(
+        subscription,
+        status=Status.ACTIVE,
+        terms=terms,
+        anchor=start,
+        months=0,
+        period=Period(start, boundary(start, months)),
+        window=Window(start, end, at, midnight(end, setting.zone_of(own, at))),
+        time_zone=setting.zone_name(own, at),
+        seats=open_seats(terms, held),
+        plan_charge=Money(0, terms.currency),
+        cancel_on=None,
+        expires_at=None,
+    )
