@@ -29,8 +29,11 @@ def make_inter(archive: Path) -> None:
 
 
 def make_cjk(collections: Path) -> None:
-    """Regular with all of GBK and JIS X 0208; Bold with the common characters of each."""
-    kana_and_wide = {*range(0x3000, 0x3130), *range(0xFF00, 0xFFF0)}
+    """Regular with all of GBK and JIS X 0208; Bold with the common characters of each.
+
+    Spaces too: one between two characters of this face is set in this face.
+    """
+    kana_and_wide = {0x20, 0xA0, *range(0x3000, 0x3130), *range(0xFF00, 0xFFF0)}
     wide = _characters("gbk", 0x81, 0xFF) | _characters("euc_jp", 0xA1, 0xF5)
     common = (
         _characters("gb2312", 0xA1, 0xF8)

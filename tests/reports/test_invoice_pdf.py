@@ -113,6 +113,15 @@ def test_a_missing_glyph_is_an_error_that_names_it(name: str, named_characters: 
 
 
 @pytest.mark.parametrize(
+    "name", ["Acme 测试 GmbH", "北京 数据 有限公司", "Acme\u00a0株式会社\u00a0Tokyo"]
+)
+def test_spaces_between_two_scripts_are_set_in_either(name: str) -> None:
+    words = text_of(rendered(samples.simple(), buyer=named(name)))
+    for word in name.split():
+        assert word in words
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "{{ 7*7 }} & {% include 'invoice.css' %} GmbH",
