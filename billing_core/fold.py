@@ -15,6 +15,7 @@ from billing_core.actions import (
     AddSeats,
     BuyCreditPack,
     Cancel,
+    ChangePlan,
     CreateCustomer,
     DeleteCustomer,
     GrantCredit,
@@ -44,6 +45,7 @@ from billing_core.lateness import effective_at, late_reason
 from billing_core.ledger import carried
 from billing_core.pausing import end_paused, pause, resume
 from billing_core.paying import take_payment
+from billing_core.plan_changes import change_plan
 from billing_core.prepaying import buy_credit_pack, top_up
 from billing_core.seat_changes import change_seats
 from billing_core.setting import Setting
@@ -150,6 +152,7 @@ def _take_known(state: CustomerState, action: Action, at: datetime, setting: Set
 _TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] = {
     Subscribe: subscribe,
     Cancel: cancel,
+    ChangePlan: change_plan,
     AddSeats: change_seats,
     RemoveSeats: change_seats,
     SetSeats: change_seats,

@@ -56,7 +56,9 @@ def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting)
     subscription = state.subscription
     if subscription is None or subscription.status is not Status.PAUSED:
         return refused(state, ReasonCode.NOT_PAUSED, "no subscription is paused")
-    opened = _opened(state, subscription, at, setting)
+    opened = reopened(
+        state, replace(subscription, terms=renewal_terms(subscription, setting, at)), at, setting
+    )
     if opened.terms.is_free:
         return Step(replace(state, subscription=opened))
     charged, lines = charged_period(opened, setting, at)
@@ -64,6 +66,35 @@ def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting)
     charged = replace(charged, invoice_id=invoice_id_of(state, cause))
     state, invoice = issue(state, charged, cause, lines, setting)
     return Step(replace(state, subscription=charged), invoices=(invoice,))
+
+
+def reopened(
+    state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
+) -> Subscription:
+    """A subscription in the first window of a new period of its terms, which begins at once.
+
+    takes:   a subscription with the terms of the new period.
+    returns: the anchor on the day, seats held but not yet charged, no cancellation to come.
+    rule:    SUB-5, CHG-2, CHG-13.
+    """
+    start, terms = day_of(setting, state, at), subscription.terms
+    own = None if state.customer is None else state.customer.time_zone
+    end = boundary(start, 1)
+    months = MONTHS[terms.interval] if terms.interval else 1
+    held = {holding.feature: holding.held for holding in subscription.seats}
+    return replace(
+        subscription,
+        status=Status.ACTIVE,
+        anchor=start,
+        months=0,
+        period=Period(start, boundary(start, months)),
+        window=Window(start, end, at, midnight(end, setting.zone_of(own, at))),
+        time_zone=setting.zone_name(own, at),
+        seats=open_seats(terms, held),
+        plan_charge=Money(0, terms.currency),
+        cancel_on=None,
+        expires_at=None,
+    )
 
 
 def end_paused(state: CustomerState, subscription: Subscription, at: datetime) -> Step:
@@ -82,29 +113,4 @@ def _resting(subscription: Subscription, at: datetime, setting: Setting) -> Subs
         plan_charge=None,
         expires_at=None if on is None else midnight(on, zone),
         seats=tuple(replace(it, advance=nothing, additions=()) for it in subscription.seats),
-    )
-
-
-def _opened(
-    state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
-) -> Subscription:
-    """The subscription in the first window of a new period, counted from its day on."""
-    start, terms = day_of(setting, state, at), renewal_terms(subscription, setting, at)
-    own = None if state.customer is None else state.customer.time_zone
-    end = boundary(start, 1)
-    months = MONTHS[terms.interval] if terms.interval else 1
-    held = {holding.feature: holding.held for holding in subscription.seats}
-    return replace(
-        subscription,
-        status=Status.ACTIVE,
-        terms=terms,
-        anchor=start,
-        months=0,
-        period=Period(start, boundary(start, months)),
-        window=Window(start, end, at, midnight(end, setting.zone_of(own, at))),
-        time_zone=setting.zone_name(own, at),
-        seats=open_seats(terms, held),
-        plan_charge=Money(0, terms.currency),
-        cancel_on=None,
-        expires_at=None,
     )

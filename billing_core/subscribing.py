@@ -54,7 +54,7 @@ def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Se
     unfit = _seats_fit(action, terms)
     if unfit is not None:
         return Step(state, unfit)
-    _only_built(action, setting.version_at(at).catalog, terms.currency.code)
+    only_built(terms.plan, terms.interval, setting.version_at(at).catalog, terms.currency.code)
     discount = discount_asked(state, action, terms, at, setting=setting)
     if isinstance(discount, Refused):
         return Step(state, discount)
@@ -84,6 +84,21 @@ def open_first_period(
     opened, charges = charged_period(opened, setting, at)
     state, invoice = issue(state, opened, _cause(opened, at, day, checkout), charges, setting)
     return Step(_with(state, replace(opened, invoice_id=invoice.id)), invoices=(invoice,))
+
+
+def only_built(code: str, interval: str | None, catalog: Catalog, currency: str) -> None:
+    """Nothing is charged for what is not built. Rule PST-4. raises: NotBilledYet."""
+    plan, where = catalog.plans[code], f"the catalog, plans.{code}"
+    unbuilt = not_drawn(catalog, code, currency)
+    if unbuilt is not None:
+        raise NotBilledYet(what=unbuilt[1], where=f"{where}.{unbuilt[0]}")
+    price = next((it for name, it in plan.prices.items() if name == interval), None)
+    if price is not None and price.trial_days:
+        raise NotBilledYet(what="a trial", where=f"{where}.prices.{interval}.trial_days")
+    for name, held in plan.features.items():
+        is_quota = catalog.features[name].type == "quota"
+        if is_quota and held.overage is not None and held.overage.mode == "charge":
+            raise NotBilledYet(what="overage of a quota", where=f"{where}.features.{name}.overage")
 
 
 def expire_checkout(state: CustomerState, subscription: Subscription) -> Step:
@@ -220,18 +235,3 @@ def _seats_fit(action: Subscribe, terms: Terms) -> Refused | None:
                 f"plan {terms.plan!r} includes {feature.included} {code!r} and sells no more",
             )
     return None
-
-
-def _only_built(action: Subscribe, catalog: Catalog, currency: str) -> None:
-    """Nothing is charged for what is not built. Rule PST-4. raises: NotBilledYet."""
-    plan, where = catalog.plans[action.plan], f"the catalog, plans.{action.plan}"
-    unbuilt = not_drawn(catalog, action.plan, currency)
-    if unbuilt is not None:
-        raise NotBilledYet(what=unbuilt[1], where=f"{where}.{unbuilt[0]}")
-    price = plan.prices.get(action.interval) if action.interval else None
-    if price is not None and price.trial_days:
-        raise NotBilledYet(what="a trial", where=f"{where}.prices.{action.interval}.trial_days")
-    for code, held in plan.features.items():
-        is_quota = catalog.features[code].type == "quota"
-        if is_quota and held.overage is not None and held.overage.mode == "charge":
-            raise NotBilledYet(what="overage of a quota", where=f"{where}.features.{code}.overage")

@@ -1,0 +1,147 @@
+"""How a customer moves up to a higher plan of the group: at once, with the old plan credited.
+
+The running window is closed and charged at its own terms, unused days are given back, and a
+new period begins on the day of the change, at the catalog's terms of that instant.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from billing_core.actions import ChangePlan, ReasonCode
+from billing_core.cancelling import closed_now, unused_credits
+from billing_core.catalog import Catalog, group_of
+from billing_core.cycle import charged_period, paid_period, pending_true_ups
+from billing_core.invoice import InvoiceLine, InvoiceType
+from billing_core.issuing import Cause, invoice_id_of, issue
+from billing_core.money import Money
+from billing_core.pausing import reopened
+from billing_core.period import Period
+from billing_core.seats import is_above_without_price
+from billing_core.setting import Setting
+from billing_core.state import ENDED, CustomerState, Status, Subscription
+from billing_core.step import Refused, Step, refused
+from billing_core.subscribing import NotBilledYet, only_built
+from billing_core.terms import Terms
+
+_NOT_RUNNING = "no subscription is running; subscribe to the plan instead"
+CANNOT_CHANGE: Mapping[Status, tuple[ReasonCode, str]] = {
+    Status.CANCELED: (ReasonCode.NOT_SUBSCRIBED, _NOT_RUNNING),
+    Status.EXPIRED: (ReasonCode.NOT_SUBSCRIBED, _NOT_RUNNING),
+    Status.PENDING_PAYMENT: (ReasonCode.NOT_SUBSCRIBED, "the checkout is unpaid; pay it first"),
+    Status.PAUSED: (ReasonCode.NOT_SUBSCRIBED, "the subscription is paused; resume it first"),
+    Status.PAST_DUE: (ReasonCode.PAST_DUE, "an invoice is unpaid; pay it before changing the plan"),
+}
+
+
+def change_plan(state: CustomerState, action: ChangePlan, at: datetime, setting: Setting) -> Step:
+    """A higher plan of the group, in force at once.
+
+    rule:   CHG-1 to CHG-6, CHG-10 to CHG-13.
+    raises: NotBilledYet, for a lower plan, another interval, credits and balances.
+    """
+    subscription = state.subscription
+    if subscription is None:
+        return refused(state, ReasonCode.NOT_SUBSCRIBED, _NOT_RUNNING)
+    if subscription.status in CANNOT_CHANGE:
+        return refused(state, *CANNOT_CHANGE[subscription.status])
+    terms = _target(subscription, action, at, setting)
+    if isinstance(terms, Refused):
+        return Step(state, terms)
+    catalog = setting.version_at(at).catalog
+    _only_upgrades(subscription.terms, terms, catalog, action)
+    unfit = _seats_fit(subscription, terms)
+    return Step(state, unfit) if unfit else _upgrade(state, terms, action, at, setting)
+
+
+def _target(
+    subscription: Subscription, action: ChangePlan, at: datetime, setting: Setting
+) -> Terms | Refused:
+    """The terms asked for, or why they cannot be had; without interval the current is kept."""
+    own, version = subscription.terms, setting.version_at(at)
+    code, catalog = action.plan or own.plan, version.catalog
+    plan = catalog.plans.get(code)
+    if plan is None or not (plan.public or code == own.plan):
+        return Refused(ReasonCode.PLAN_NOT_AVAILABLE, f"plan {code!r} is not on offer")
+    group = group_of(catalog, own.plan)
+    if code != own.plan and (group is None or group_of(catalog, code) != group):
+        what = f"plan {code!r} is in no group with {own.plan!r}; only the founder can assign it"
+        return Refused(ReasonCode.NOT_SAME_GROUP, what)
+    interval = None if plan.free else action.interval or own.interval
+    if not plan.free and interval not in plan.prices:
+        what = (
+            f"plan {code!r} has no price for interval {interval}; it has {', '.join(plan.prices)}"
+        )
+        return Refused(ReasonCode.INTERVAL_NOT_AVAILABLE, what)
+    if (code, interval) == (own.plan, own.interval):
+        return Refused(ReasonCode.ALREADY_SUBSCRIBED, f"plan {code!r} is the current plan already")
+    terms = version.terms.get((code, interval, own.currency.code))
+    if terms is None:
+        what = f"plan {code!r} has no price in {own.currency.code}"
+        return Refused(ReasonCode.CURRENCY_NOT_AVAILABLE, what)
+    return terms
+
+
+def _only_upgrades(own: Terms, terms: Terms, catalog: Catalog, action: ChangePlan) -> None:
+    """Nothing is charged for a change that is not built. Rule PST-4. raises: NotBilledYet."""
+    where = f"action {action.id}"
+    if {own.consumption_model, terms.consumption_model} != {"metered"}:
+        raise NotBilledYet(what="a change of plan on credits or a balance", where=where)
+    if not {own.interval, terms.interval} <= {"monthly", None}:
+        raise NotBilledYet(what="a change of plan at an interval but monthly", where=where)
+    group = catalog.groups.get(group_of(catalog, terms.plan) or "", ())
+    if group.index(terms.plan) < group.index(own.plan):
+        raise NotBilledYet(what="a change to a lower plan", where=where)
+    only_built(terms.plan, terms.interval, catalog, terms.currency.code)
+
+
+def _seats_fit(subscription: Subscription, terms: Terms) -> Refused | None:
+    """Why the seats held cannot be kept on the plan, or None. Rule SEAT-5."""
+    for holding in subscription.seats:
+        feature = terms.by_code.get(holding.feature)
+        if feature is not None and is_above_without_price(feature, holding.held):
+            return Refused(
+                ReasonCode.SEATS_NOT_INCLUDED,
+                f"plan {terms.plan!r} includes {feature.included} {holding.feature!r} and sells "
+                f"no more; {holding.held} are held",
+            )
+    return None
+
+
+def _upgrade(
+    state: CustomerState, terms: Terms, action: ChangePlan, at: datetime, setting: Setting
+) -> Step:
+    """The window closed, unused days credited and the new period charged on one invoice.
+
+    A running discount is lost, a cancellation that was to come taken back. Rules CHG-2, CHG-13.
+    """
+    old = state.subscription
+    if old is None or old.status in ENDED:
+        raise ValueError(f"{state.customer_id} has no subscription to change")
+    settled = closed_now(state, old, at, setting)
+    target = replace(old, terms=terms, discount=None)
+    opened, charges = charged_period(reopened(state, target, at, setting), setting, at)
+    cause = Cause(InvoiceType.PLAN_CHANGE, action.id, at, opened.anchor, period=opened.period)
+    lines = list(charges)
+    if not old.terms.is_free:
+        cause = replace(cause, window=settled.closed.window, usage=settled.rated.usage)
+        lines += [*settled.rated.lines, *pending_true_ups(old, setting, at)]
+        lines += _credits(old, opened, at, setting)
+    opened = replace(opened, invoice_id=invoice_id_of(state, cause))
+    state, invoice = issue(state, opened, cause, lines, setting)
+    is_charged = cause.window is not None
+    closed = replace(settled.closed, invoice_id=invoice.id if is_charged else None)
+    return Step(replace(state, subscription=opened), invoices=(invoice,), windows=(closed,))
+
+
+def _credits(
+    old: Subscription, opened: Subscription, at: datetime, setting: Setting
+) -> tuple[InvoiceLine, ...]:
+    """Unused days of the old period; advance seats only by `credit_extra_seats_on_upgrade`.
+
+    rule: CHG-3, CHG-4, CHG-12, SEAT-5.
+    """
+    if not setting.policies_at(at).credit_extra_seats_on_upgrade:
+        nothing = Money(0, old.terms.currency)
+        old = replace(old, seats=tuple(replace(it, advance=nothing) for it in old.seats))
+    return unused_credits(old, Period(opened.anchor, paid_period(old).end), setting, at)
