@@ -52,7 +52,7 @@ def cancel(state: CustomerState, action: Cancel, at: datetime, setting: Setting)
     if subscription.status is Status.PAST_DUE or is_now:
         return _cancel_now(state, subscription, action, at, setting)
     on = paid_period(subscription).end
-    cancelling = replace(subscription, cancel_on=on)
+    cancelling = replace(subscription, cancel_on=on, next_plan=None, next_interval=None)
     return Step(replace(state, subscription=cancelling), Scheduled(on))
 
 

@@ -286,7 +286,16 @@ def _renew(
     period = Period(start, boundary(subscription.anchor, subscription.months + 1 + months))
     held = {holding.feature: holding.held for holding in subscription.seats}
     seats = open_seats(terms, held)
-    opening = replace(subscription, terms=terms, period=period, seats=seats)
+    is_changed = subscription.next_plan is not None
+    opening = replace(
+        subscription,
+        terms=terms,
+        period=period,
+        seats=seats,
+        discount=None if is_changed else subscription.discount,
+        next_plan=None,
+        next_interval=None,
+    )
     paying, charges = charged_period(opening, setting, at)
     lines = [*charges, *settled.rated.lines, *pending_true_ups(subscription, setting, at)]
     cause = Cause(
@@ -312,6 +321,8 @@ def renewal_terms(subscription: Subscription, setting: Setting, at: datetime) ->
     """
     old = subscription.terms
     key = (old.plan, old.interval, old.currency.code)
+    if subscription.next_plan is not None:
+        key = (subscription.next_plan, subscription.next_interval, old.currency.code)
     terms = setting.version_at(at).terms.get(key)
     if terms is None:
         raise PlanNotPriced(plan=key[0], interval=key[1], currency=key[2], on=at.date())

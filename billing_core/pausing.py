@@ -56,9 +56,7 @@ def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting)
     subscription = state.subscription
     if subscription is None or subscription.status is not Status.PAUSED:
         return refused(state, ReasonCode.NOT_PAUSED, "no subscription is paused")
-    opened = reopened(
-        state, replace(subscription, terms=renewal_terms(subscription, setting, at)), at, setting
-    )
+    opened = reopened(state, _renewed(subscription, setting, at), at, setting)
     if opened.terms.is_free:
         return Step(replace(state, subscription=opened))
     charged, lines = charged_period(opened, setting, at)
@@ -66,6 +64,18 @@ def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting)
     charged = replace(charged, invoice_id=invoice_id_of(state, cause))
     state, invoice = issue(state, charged, cause, lines, setting)
     return Step(replace(state, subscription=charged), invoices=(invoice,))
+
+
+def _renewed(subscription: Subscription, setting: Setting, at: datetime) -> Subscription:
+    """A paused subscription with the terms of its next period, a change that waited included."""
+    is_changed = subscription.next_plan is not None
+    return replace(
+        subscription,
+        terms=renewal_terms(subscription, setting, at),
+        discount=None if is_changed else subscription.discount,
+        next_plan=None,
+        next_interval=None,
+    )
 
 
 def reopened(

@@ -1,7 +1,8 @@
-"""How a customer moves up to a higher plan of the group: at once, with the old plan credited.
+"""How a customer moves to another plan of the group, or to another interval.
 
-The running window is closed and charged at its own terms, unused days are given back, and a
-new period begins on the day of the change, at the catalog's terms of that instant.
+Up is at once: the running window is closed and charged at its own terms, unused days are
+given back, and a new period begins on the day of the change, at the catalog's terms of that
+instant. Down waits for the end of the period.
 """
 
 from collections.abc import Mapping
@@ -16,11 +17,11 @@ from billing_core.invoice import InvoiceLine, InvoiceType
 from billing_core.issuing import Cause, invoice_id_of, issue
 from billing_core.money import Money
 from billing_core.pausing import reopened
-from billing_core.period import Period
+from billing_core.period import MONTHS, Period
 from billing_core.seats import is_above_without_price
 from billing_core.setting import Setting
 from billing_core.state import ENDED, CustomerState, Status, Subscription
-from billing_core.step import Refused, Step, refused
+from billing_core.step import Refused, Scheduled, Step, refused
 from billing_core.subscribing import NotBilledYet, only_built
 from billing_core.terms import Terms
 
@@ -35,10 +36,10 @@ CANNOT_CHANGE: Mapping[Status, tuple[ReasonCode, str]] = {
 
 
 def change_plan(state: CustomerState, action: ChangePlan, at: datetime, setting: Setting) -> Step:
-    """A higher plan of the group, in force at once.
+    """A higher plan of the group or a longer interval at once, others at the period's end.
 
-    rule:   CHG-1 to CHG-6, CHG-10 to CHG-13.
-    raises: NotBilledYet, for a lower plan, another interval, credits and balances.
+    rule:   CHG-1 to CHG-13.
+    raises: NotBilledYet, for a change to a free plan.
     """
     subscription = state.subscription
     if subscription is None:
@@ -49,9 +50,13 @@ def change_plan(state: CustomerState, action: ChangePlan, at: datetime, setting:
     if isinstance(terms, Refused):
         return Step(state, terms)
     catalog = setting.version_at(at).catalog
-    _only_upgrades(subscription.terms, terms, catalog, action)
+    _only_billed(subscription.terms, terms, catalog, action)
     unfit = _seats_fit(subscription, terms)
-    return Step(state, unfit) if unfit else _upgrade(state, terms, action, at, setting)
+    if unfit is not None:
+        return Step(state, unfit)
+    if not _is_up(subscription.terms, terms, catalog):
+        return _scheduled(state, subscription, terms)
+    return _upgrade(state, terms, action, at, setting)
 
 
 def _target(
@@ -82,17 +87,26 @@ def _target(
     return terms
 
 
-def _only_upgrades(own: Terms, terms: Terms, catalog: Catalog, action: ChangePlan) -> None:
+def _only_billed(own: Terms, terms: Terms, catalog: Catalog, action: ChangePlan) -> None:
     """Nothing is charged for a change that is not built. Rule PST-4. raises: NotBilledYet."""
-    where = f"action {action.id}"
-    if {own.consumption_model, terms.consumption_model} != {"metered"}:
-        raise NotBilledYet(what="a change of plan on credits or a balance", where=where)
-    if not {own.interval, terms.interval} <= {"monthly", None}:
-        raise NotBilledYet(what="a change of plan at an interval but monthly", where=where)
-    group = catalog.groups.get(group_of(catalog, terms.plan) or "", ())
-    if group.index(terms.plan) < group.index(own.plan):
-        raise NotBilledYet(what="a change to a lower plan", where=where)
+    if terms.is_free and not own.is_free:
+        raise NotBilledYet(what="a change to a free plan", where=f"action {action.id}")
     only_built(terms.plan, terms.interval, catalog, terms.currency.code)
+
+
+def _is_up(own: Terms, terms: Terms, catalog: Catalog) -> bool:
+    """Whether a change is at once: the rank of the plans decides, then the interval. CHG-9."""
+    if own.plan != terms.plan:
+        group = catalog.groups[group_of(catalog, terms.plan) or ""]
+        return group.index(terms.plan) > group.index(own.plan)
+    return MONTHS[terms.interval or "monthly"] > MONTHS[own.interval or "monthly"]
+
+
+def _scheduled(state: CustomerState, subscription: Subscription, terms: Terms) -> Step:
+    """A lower plan or a shorter interval from the next period on, without credit. Rule CHG-8."""
+    later = replace(subscription, next_plan=terms.plan, next_interval=terms.interval)
+    on = paid_period(subscription).end
+    return Step(replace(state, subscription=later), Scheduled(on))
 
 
 def _seats_fit(subscription: Subscription, terms: Terms) -> Refused | None:
@@ -119,7 +133,7 @@ def _upgrade(
     if old is None or old.status in ENDED:
         raise ValueError(f"{state.customer_id} has no subscription to change")
     settled = closed_now(state, old, at, setting)
-    target = replace(old, terms=terms, discount=None)
+    target = replace(old, terms=terms, discount=None, next_plan=None, next_interval=None)
     opened, charges = charged_period(reopened(state, target, at, setting), setting, at)
     cause = Cause(InvoiceType.PLAN_CHANGE, action.id, at, opened.anchor, period=opened.period)
     lines = list(charges)

@@ -105,6 +105,7 @@ class Subscription:
     plan_charge: what was billed for the plan this period, less discount (CNV-7).
     invoice_id:  of the invoice that opened this period.
     cancel_on:   the day on which a cancellation takes effect.
+    next_plan, next_interval: of the period after this one, where a change is scheduled.
     checkout:    the initial invoice that waits for its payment.
     expires_at:  when a checkout that stays unpaid ends, or a paused one that was cancelled.
     failures:    failed attempts to collect the invoice that made it past due.
@@ -125,6 +126,8 @@ class Subscription:
     plan_charge: Money | None = None
     invoice_id: str | None = None
     cancel_on: date | None = None
+    next_plan: str | None = None
+    next_interval: str | None = None
     checkout: Invoice | None = None
     expires_at: datetime | None = None
     failures: int = 0

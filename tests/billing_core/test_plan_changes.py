@@ -93,20 +93,21 @@ def test_a_change_that_cannot_be_had_is_refused(story: list[Any], move: Any, rea
     assert outcomes(told)["move"] == f"refused {reason}"
 
 
-NOT_BILLED = {
-    "a lower plan": ([created(), subscribed("2026-04-01", "pro")], moved(plan="starter")),
-    "a free plan": (STARTER, moved(plan="free")),
-    "a longer interval": (STARTER, moved(plan=None, interval="yearly")),
-}
-
-
-@pytest.mark.parametrize(("story", "move"), NOT_BILLED.values(), ids=NOT_BILLED)
-def test_a_change_that_is_not_billed_yet_sets_the_customer_aside(
-    story: list[Any], move: Any
-) -> None:
-    answer = bill("acme", [*story, move], setting_of(grouped()), until=instant("2026-05-01"))
+def test_a_change_to_a_free_plan_is_not_billed_yet() -> None:
+    answer = bill(
+        "acme", [*STARTER, moved(plan="free")], setting_of(grouped()), until=instant("2026-05-01")
+    )
     assert answer.fault is not None
     assert (answer.fault.code, answer.fault.where) == ("SCOPE-01", "action move")
+
+
+def test_down_waits_for_the_end_of_the_period() -> None:
+    pro = [created(), subscribed("2026-04-01", "pro"), STARTER[2]]
+    told = climbed([*pro, moved("2026-04-10", "starter")])
+    assert outcomes(told)["move"] == "scheduled 2026-05-01"
+    assert told.state.subscription is not None
+    assert told.state.subscription.terms.plan == "starter"
+    assert told.state.subscription.next_plan is None
 
 
 @pytest.mark.parametrize("is_credited", [True, False])
