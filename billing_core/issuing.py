@@ -82,7 +82,7 @@ def issue(
     customer = known(state)
     name = invoice_id_of(state, cause)
     if name in setting.booked:
-        return _rebooked(state, setting.booked[name], cause, charges, setting)
+        return _rebooked(state, subscription, cause, charges, setting)
     is_alone = cause.type in PREPAID
     corrections = () if is_alone else adjustment_lines(state, subscription, cause, setting)
     result = assembled(
@@ -97,7 +97,7 @@ def issue(
     invoice = _invoice(
         cause, subscription, result.lines, state=state, setting=setting, note=result.note
     )
-    records = records_with(state, invoice, setting)
+    records = records_with(state, subscription, invoice, setting)
     if is_alone:
         return replace(state, invoices=records), invoice
     credits_left = result.credits
@@ -224,7 +224,7 @@ def _invoice(
 
 def _rebooked(
     state: CustomerState,
-    booked: Invoice,
+    subscription: Subscription,
     cause: Cause,
     charges: Sequence[InvoiceLine],
     setting: Setting,
@@ -233,12 +233,14 @@ def _rebooked(
 
     What it cut off its credits and negative adjustments is a customer credit again.
     """
+    booked = setting.booked[invoice_id_of(state, cause)]
     surplus, due = _cut_then(booked, charges, _less_adjusted(state.adjustments, booked, setting))
     credits_left, overdrawn = _less_drawn(state.credits, booked)
     if surplus.minor:
         credits_left = (*credits_left, surplus_credit(cause, surplus))
     state = replace(state, credits=credits_left, adjustments=())
-    return with_record(with_due(state, (*due, *overdrawn)), booked, setting), booked
+    state = with_due(state, (*due, *overdrawn))
+    return with_record(state, subscription, booked, setting), booked
 
 
 def _cut_then(

@@ -11,7 +11,7 @@ from billing_core.cancelling import end_unpaid
 from billing_core.invoice import Invoice, InvoiceType
 from billing_core.issuing import PREPAID, day_of
 from billing_core.money import Currency, Money
-from billing_core.records import paid, paid_in_advance, record_named, with_record
+from billing_core.records import failed, has_failed, paid, paid_in_advance, with_record
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, InvoiceRecord, Status, Subscription
 from billing_core.step import Applied, Notice, Refused, Step, refused
@@ -73,7 +73,7 @@ def _take_first(
         step = open_first_period(state, subscription, at, setting)
         return replace(step, state=paid(step.state, step.invoices[-1].id, None))
     state = paid_in_advance(state, checkout, amount)
-    drafted = with_record(state, checkout, setting)
+    drafted = with_record(state, subscription, checkout, setting)
     if drafted.invoices[-1].unpaid.minor > 0:
         return Step(state)
     return open_first_period(state, subscription, at, setting)
@@ -114,15 +114,13 @@ def _named(state: CustomerState, action: Payment, setting: Setting) -> InvoiceRe
 
 
 def _restored(state: CustomerState) -> CustomerState:
-    """Active again, once the invoice that made it past due is paid in full. Rule PAY-1."""
+    """Active again, once no failed invoice of the subscription is unpaid. Rule PAY-1."""
     subscription = state.subscription
     if subscription is None or subscription.status is not Status.PAST_DUE:
         return state
-    due = record_named(state, subscription.due_invoice_id)
-    if due is None or due.unpaid.minor > 0:
+    if has_failed(state, subscription):
         return state
-    active = replace(subscription, status=Status.ACTIVE, failures=0, due_invoice_id=None)
-    return replace(state, subscription=active)
+    return replace(state, subscription=replace(subscription, status=Status.ACTIVE))
 
 
 def _failed(
@@ -132,19 +130,21 @@ def _failed(
     at: datetime,
     setting: Setting,
 ) -> Step:
-    """Past due at the first failure; cancelled when the last retry fails. Rule PAY-1."""
-    if subscription.status not in {Status.ACTIVE, Status.PAST_DUE} or record.unpaid.minor <= 0:
+    """Past due at the first failure; cancelled when the last retry of any invoice fails. PAY-1.
+
+    What an ended subscription owes does not concern the one after it.
+    """
+    is_own = record.subscription_id == subscription.id and record.unpaid.minor > 0
+    if not is_own or subscription.status not in {Status.ACTIVE, Status.PAST_DUE}:
         return Step(state)
-    is_first = subscription.status is Status.ACTIVE
-    failures = 1 if is_first else subscription.failures + 1
-    failing = replace(
-        subscription, status=Status.PAST_DUE, failures=failures, due_invoice_id=record.id
-    )
-    day = day_of(setting, state, at)
-    notices = (Notice(state.customer_id, "past_due", day, at),) if is_first else ()
-    if failures > len(setting.policies_at(at).dunning_offsets_hours):
+    failing = replace(subscription, status=Status.PAST_DUE)
+    state = replace(failed(state, record.id), subscription=failing)
+    notices: tuple[Notice, ...] = ()
+    if subscription.status is Status.ACTIVE:
+        notices = (Notice(state.customer_id, "past_due", day_of(setting, state, at), at),)
+    if record.failures >= len(setting.policies_at(at).dunning_offsets_hours):
         return replace(end_unpaid(state, failing, at, setting), notices=notices)
-    return Step(replace(state, subscription=failing), notices=notices)
+    return Step(state, notices=notices)
 
 
 def _text(action: Payment) -> str:

@@ -15,17 +15,19 @@ from billing_core.catalog import Catalog
 from billing_core.invoice import Invoice, LineType
 from billing_core.money import Money
 from billing_core.setting import Setting
-from billing_core.state import Customer, CustomerState, InvoiceRecord
+from billing_core.state import Customer, CustomerState, InvoiceRecord, Subscription
 from billing_core.tax import rate_bp, treatment
 
 
-def with_record(state: CustomerState, invoice: Invoice, setting: Setting) -> CustomerState:
-    """The state that knows of a new invoice. Rule PAY-0."""
-    return replace(state, invoices=records_with(state, invoice, setting))
+def with_record(
+    state: CustomerState, subscription: Subscription, invoice: Invoice, setting: Setting
+) -> CustomerState:
+    """The state that knows of a new invoice of a subscription. Rule PAY-0."""
+    return replace(state, invoices=records_with(state, subscription, invoice, setting))
 
 
 def records_with(
-    state: CustomerState, invoice: Invoice, setting: Setting
+    state: CustomerState, subscription: Subscription, invoice: Invoice, setting: Setting
 ) -> tuple[InvoiceRecord, ...]:
     """The records with that of a new invoice, paid by what was paid too much before.
 
@@ -54,6 +56,7 @@ def records_with(
         paid=Money(paid, invoice.currency),
         credited=Money(0, invoice.currency),
         rates=_rates(invoice),
+        subscription_id=subscription.id,
     )
     return (*records, record)
 
@@ -114,7 +117,9 @@ def with_credited(state: CustomerState, note: Invoice) -> CustomerState:
     for name, minor in _parts(note):
         parts[name if name in known else known[-1]] += minor
     records = tuple(
-        replace(record, credited=record.credited - Money(parts[record.id], note.currency))
+        _reckoned(
+            replace(record, credited=record.credited - Money(parts[record.id], note.currency))
+        )
         if record.id in parts
         else record
         for record in state.invoices
@@ -175,10 +180,33 @@ def paid(state: CustomerState, name: str, amount: Money | None) -> CustomerState
     rule:  PAY-2, TAX-2.
     """
     records = tuple(
-        replace(item, paid=item.paid + (amount or _asked(item))) if item.id == name else item
+        _reckoned(replace(item, paid=item.paid + (amount or _asked(item))))
+        if item.id == name
+        else item
         for item in state.invoices
     )
     return replace(state, invoices=records)
+
+
+def failed(state: CustomerState, name: str) -> CustomerState:
+    """The state in which one more attempt to collect an invoice has failed. Rule PAY-1."""
+    records = tuple(
+        replace(item, failures=item.failures + 1) if item.id == name else item
+        for item in state.invoices
+    )
+    return replace(state, invoices=records)
+
+
+def has_failed(state: CustomerState, subscription: Subscription) -> bool:
+    """Whether an attempt to collect an unpaid invoice of a subscription has failed. PAY-1."""
+    return any(
+        item.failures > 0 and item.subscription_id == subscription.id for item in state.invoices
+    )
+
+
+def _reckoned(record: InvoiceRecord) -> InvoiceRecord:
+    """A record of which no failure counts any more, once nothing is unpaid."""
+    return replace(record, failures=0) if record.unpaid.minor <= 0 else record
 
 
 def _asked(record: InvoiceRecord) -> Money:

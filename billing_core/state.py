@@ -108,7 +108,6 @@ class Subscription:
     next_plan, next_interval: of the period after this one, where a change is scheduled.
     checkout:    the initial invoice that waits for its payment.
     expires_at:  when a checkout that stays unpaid ends, or a paused one that was cancelled.
-    failures:    failed attempts to collect the invoice that made it past due.
     settled_at:  of one that ended, its end or the last correction since; None before.
     discount:    what reduces the plan price of the next paid periods.
     promo_code:  the code that it redeemed, also when the discount is used up or lost.
@@ -130,8 +129,6 @@ class Subscription:
     next_interval: str | None = None
     checkout: Invoice | None = None
     expires_at: datetime | None = None
-    failures: int = 0
-    due_invoice_id: str | None = None
     settled_at: datetime | None = None
     discount: Discount | None = None
     promo_code: str | None = None
@@ -165,7 +162,10 @@ class CustomerCredit:
 class InvoiceRecord:
     """What payments and corrections need to know of an invoice that was made. PAY-0, PAY-2.
 
-    rates: the tax rate of each category of its own lines; None for no tax (TAX-2).
+    rates:           the tax rate of each category of its own lines; None for no tax (TAX-2).
+    subscription_id: whose charges it has; None where it is of none known here.
+    failures:        failed attempts to collect it that count for the dunning (PAY-1); 0 again
+                     when nothing is unpaid.
     """
 
     id: str
@@ -175,6 +175,8 @@ class InvoiceRecord:
     paid: Money
     credited: Money
     rates: tuple[tuple[str, int | None], ...] = ()
+    subscription_id: str | None = None
+    failures: int = 0
 
     @property
     def unpaid(self) -> Money:

@@ -1,8 +1,11 @@
 """Rules PAY-0, PAY-1, PAY-3: what a payment result is for, and what it does."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from billing_core.state import CustomerState, InvoiceRecord, Status, Subscription
 from tests.billing_core.builders import (
@@ -280,3 +283,40 @@ def test_who_was_cancelled_unpaid_is_not_restored_by_paying_later() -> None:
     told = told_of(*DUNNED["failed three times"][0], paid("2026-05-03", MAY))
     assert subscription(told).status is Status.CANCELED
     assert record(told, "2026-05-01").unpaid.minor == 0
+
+
+DUES = [("recurring", "2026-05-01"), ("recurring", "2026-06-01"), ("recurring", "2026-07-01")]
+RESULTS = st.lists(st.tuples(st.sampled_from(range(3)), st.booleans()), max_size=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(results=RESULTS, retries=st.integers(0, 3))
+def test_past_due_is_whoever_has_a_failed_invoice_unpaid(
+    results: list[tuple[int, bool]], retries: int
+) -> None:
+    """Rule PAY-1: each invoice has its own retries; the last one of any ends the subscription."""
+    catalog = ladder(policies={"dunning_offsets_hours": [8 * n for n in range(1, retries + 1)]})
+    steps, failures, unpaid, status = [], Counter[int](), {0, 1, 2}, Status.ACTIVE
+    for place, (which, is_paid) in enumerate(results):
+        at, result = f"2026-07-02 {place:02}:00", "succeeded" if is_paid else "failed"
+        steps.append(paid(at, DUES[which], result=result))
+        if is_paid:
+            unpaid.discard(which)
+        elif which in unpaid and status is not Status.CANCELED:
+            failures[which] += 1
+        if status is Status.CANCELED or any(failures[it] > retries for it in unpaid):
+            status = Status.CANCELED
+        else:
+            status = Status.PAST_DUE if any(failures[it] for it in unpaid) else Status.ACTIVE
+    setting = setting_of(catalog, assumes_payment=False)
+    told = folded([*START, *steps], setting, "2026-07-10")
+    assert subscription(told).status is status
+    owed = sum(item.unpaid.minor for item in told.state.invoices if item.unpaid.minor > 0)
+    assert owed == 2900 * len(unpaid)
+
+
+def test_an_attempt_that_fails_after_an_end_changes_nothing() -> None:
+    """Rule PAY-1: neither the subscription that owes it nor the one after it."""
+    again = [subscribed("2026-05-20", id="s2"), paid("2026-05-20", ("initial", "2026-05-20"))]
+    told = told_of(*DUNNED["failed three times"][0], *again, failed("2026-05-21"))
+    assert (subscription(told).id, subscription(told).status) == ("s2", Status.ACTIVE)
