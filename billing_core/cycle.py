@@ -5,7 +5,7 @@ advance charges at the new terms. Boundaries are counted from the anchor (CNV-3)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
@@ -32,6 +32,7 @@ from billing_core.state import CustomerState, Funds, SeatHolding, Status, Subscr
 from billing_core.step import ClosedWindow, Step
 from billing_core.terms import Terms, with_lower_costs
 from billing_core.usage import WindowKey
+from billing_core.values import replace
 
 UNIT = {"monthly": "month", "quarterly": "quarter", "yearly": "year"}
 

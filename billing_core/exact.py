@@ -20,6 +20,15 @@ def product(quantity: Fraction | int, price: Decimal) -> Fraction:
     return Fraction(units * numerator, parts * denominator)
 
 
+def exactly(value: Decimal) -> Fraction:
+    """A decimal as a fraction; what `Fraction(value)` gives, without its search for the type.
+
+    >>> exactly(Decimal("0.125"))
+    Fraction(1, 8)
+    """
+    return Fraction(*value.as_integer_ratio())
+
+
 def quotient(quantity: Decimal, per: Fraction) -> Fraction:
     """A quantity in units that hold `per` of what it counts. Rule CAT-12.
 

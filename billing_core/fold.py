@@ -6,7 +6,7 @@ by then), then what is due (trial end, boundary, expiry), then actions in the or
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -61,6 +61,7 @@ from billing_core.step import (
     refused,
 )
 from billing_core.subscribing import NotBilledYet, expire_checkout, subscribe
+from billing_core.values import replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ now and what was booked is kept, and the next invoice books it.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
@@ -33,6 +33,7 @@ from billing_core.state import (
     InvoiceRecord,
     Subscription,
 )
+from billing_core.values import replace
 
 NOT_CORRECTED = frozenset({LineType.TAX, LineType.ADJUSTMENT})
 """Lines that are no charge or credit of the invoice's own cause."""

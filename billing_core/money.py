@@ -105,13 +105,14 @@ def allocate(whole: Money, weights: Sequence[Fraction]) -> list[Money]:
     sign, size, weight = (1 if whole.minor >= 0 else -1), abs(whole.minor), sum(whole_weights)
     shares = [divmod(size * part, weight) for part in whole_weights]
     parts = [floor for floor, _ in shares]
-    by_remainder = sorted(range(len(shares)), key=lambda i: (-shares[i][1], i))
-    for i in by_remainder[: size - sum(parts)]:
-        parts[i] += 1
+    if left := size - sum(parts):
+        by_remainder = sorted(range(len(shares)), key=lambda i: (-shares[i][1], i))
+        for i in by_remainder[:left]:
+            parts[i] += 1
     return [Money(sign * part, whole.currency) for part in parts]
 
 
 def _in_whole_numbers(weights: Sequence[Fraction]) -> list[int]:
     """The same proportions without denominators."""
-    scale = lcm(*(weight.denominator for weight in weights))
+    scale = lcm(*[weight.denominator for weight in weights])
     return [weight.numerator * (scale // weight.denominator) for weight in weights]

@@ -4,22 +4,28 @@ One dataclass a model of CAT-10 and one function, `priced`, that matches over th
 Which units are above the included is decided in `rating`; rounding happens on the line.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
 
-from billing_core.exact import product
+from billing_core.exact import exactly, product
+
+ZERO = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A price for the units above the previous tier and up to `up_to` (None: no end)."""
+    """A price for the units above the previous tier and up to `up_to` (None: no end).
 
-    up_to: Decimal | None
+    label: how its bounds are read, `(from, up_to]`.
+    """
+
+    up_to: Fraction | None
     unit_price: Decimal
-    flat: Decimal = Decimal(0)
+    flat: Decimal
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +94,9 @@ def priced(price: Price, over: Fraction, amount: Decimal) -> tuple[Part, ...]:
 
     >>> [str(p.exact) for p in priced(Package(Decimal(100), Decimal(5)), Fraction(101), Decimal(0))]
     ['10']
-    >>> tiers = (Tier(Decimal(10), Decimal("1.00"), Decimal(2)), Tier(None, Decimal("0.50")))
-    >>> [(p.label, str(p.exact)) for p in priced(Graduated(tiers), Fraction(21, 2), Decimal(0))]
+    >>> none = Decimal(0)
+    >>> tiers = tiers_of([(Decimal(10), Decimal(1), Decimal(2)), (None, Decimal("0.50"), none)])
+    >>> [(p.label, str(p.exact)) for p in priced(Graduated(tiers), Fraction(21, 2), none)]
     [('0 to 10', '2'), ('0 to 10', '10'), ('above 10', '1/4')]
     >>> [str(p.exact) for p in priced(Volume(tiers), Fraction(21, 2), Decimal(0))]
     ['21/4']
@@ -98,7 +105,8 @@ def priced(price: Price, over: Fraction, amount: Decimal) -> tuple[Part, ...]:
         case PerUnit(unit_price):
             return (_units("", over, unit_price),)
         case Package(size, block_price, free_units):
-            blocks = ceil(max(over - Fraction(free_units), Fraction(0)) / Fraction(size))
+            charged = over - exactly(free_units) if free_units else over
+            blocks = ceil(charged / exactly(size)) if charged > 0 else 0
             return (_units("", Fraction(blocks), block_price),)
         case Graduated(tiers):
             return tuple(_graduated(over, tiers))
@@ -107,25 +115,27 @@ def priced(price: Price, over: Fraction, amount: Decimal) -> tuple[Part, ...]:
         case Percentage(rate_bp):
             return (_units("", over, Decimal(rate_bp).scaleb(-4)),)
         case Dynamic():  # pragma: no branch  the last model
-            return (Part("", over, None, Fraction(amount)),)
+            return (Part("", over, None, exactly(amount)),)
 
 
-def tier_bounds(tiers: tuple[Tier, ...]) -> tuple[str, ...]:
-    """How each tier's bounds are read: `(from, up_to]`, the last without end.
+def tiers_of(rows: Iterable[tuple[Decimal | None, Decimal, Decimal]]) -> tuple[Tier, ...]:
+    """Tiers with their labels, from rows of (up to, unit price, flat fee) in rising order.
 
-    >>> tier_bounds((Tier(Decimal(10), Decimal(1)), Tier(None, Decimal(1))))
-    ('0 to 10', 'above 10')
-    >>> tier_bounds((Tier(None, Decimal(1)),))
-    ('all',)
+    >>> price, no_fee = Decimal(1), Decimal(0)
+    >>> [tier.label for tier in tiers_of([(Decimal(1000), price, no_fee), (None, price, no_fee)])]
+    ['0 to 1,000', 'above 1,000']
+    >>> [tier.label for tier in tiers_of([(None, price, no_fee)])]
+    ['all']
     """
-    labels, below = [], Decimal(0)
-    for tier in tiers:
-        if tier.up_to is not None:
-            labels.append(f"{below:,f} to {tier.up_to:,f}")
-            below = tier.up_to
+    tiers, below = [], Decimal(0)
+    for up_to, unit_price, flat in rows:
+        if up_to is None:
+            label = f"above {below:,f}" if below else "all"
+            tiers.append(Tier(None, unit_price, flat, label))
         else:
-            labels.append(f"above {below:,f}" if below else "all")
-    return tuple(labels)
+            tiers.append(Tier(exactly(up_to), unit_price, flat, f"{below:,f} to {up_to:,f}"))
+            below = up_to
+    return tuple(tiers)
 
 
 def _units(label: str, quantity: Fraction, unit_price: Decimal) -> Part:
@@ -133,20 +143,23 @@ def _units(label: str, quantity: Fraction, unit_price: Decimal) -> Part:
 
 
 def _graduated(over: Fraction, tiers: tuple[Tier, ...]) -> Iterator[Part]:
-    below = Fraction(0)
-    for tier, label in zip(tiers, tier_bounds(tiers), strict=True):
-        top = over if tier.up_to is None else min(over, Fraction(tier.up_to))
-        if top > below:
-            if tier.flat:
-                yield Part(label, None, tier.flat, Fraction(tier.flat))
-            yield _units(label, top - below, tier.unit_price)
-            below = top
+    below = ZERO
+    for tier in tiers:
+        top = over if tier.up_to is None or over < tier.up_to else tier.up_to
+        if top <= below:
+            return
+        yield from _in_tier(tier, top - below if below else top)
+        below = top
 
 
 def _volume(over: Fraction, tiers: tuple[Tier, ...]) -> Iterator[Part]:
-    for tier, label in zip(tiers, tier_bounds(tiers), strict=True):
+    for tier in tiers:
         if tier.up_to is None or over <= tier.up_to:
-            if tier.flat:
-                yield Part(label, None, tier.flat, Fraction(tier.flat))
-            yield _units(label, over, tier.unit_price)
+            yield from _in_tier(tier, over)
             return
+
+
+def _in_tier(tier: Tier, quantity: Fraction) -> Iterator[Part]:
+    if tier.flat:
+        yield Part(tier.label, None, tier.flat, exactly(tier.flat))
+    yield _units(tier.label, quantity, tier.unit_price)

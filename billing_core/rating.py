@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing_core.errors import NegativeQuantity
-from billing_core.exact import exact_sum, quotient
+from billing_core.exact import exact_sum, exactly, quotient
 from billing_core.invoice import InvoiceLine, LineDetail, LineType, UsedFeature
 from billing_core.money import Currency, Money, allocate
 from billing_core.period import Period
@@ -109,7 +109,7 @@ def _rate_tokens(
     service: Period,
     per_event: bool,
 ) -> tuple[InvoiceLine | None, UsedFeature]:
-    used = ZERO if snapshot is None else Fraction(snapshot.quantity)
+    used = ZERO if snapshot is None else exactly(snapshot.quantity)
     if snapshot is None or feature.unlimited:
         return None, _used(feature, used, within=used)
     costs = token_costs(snapshot.tokens, margin_bp=feature.margin_bp, per_event=per_event)

@@ -1,6 +1,5 @@
 """Seats added, removed or set by an action, on the customer's day of the instant."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from billing_core.actions import AddSeats, ReasonCode, RemoveSeats, SetSeats
@@ -9,6 +8,7 @@ from billing_core.seats import change_held, is_above_without_price
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, SeatHolding, Status, Subscription
 from billing_core.step import Refused, Step, refused
+from billing_core.values import replace
 
 WITH_SEATS = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE})
 

@@ -5,7 +5,6 @@ was paid once in a period is not charged again.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +17,7 @@ from billing_core.period import MONTHS, Period
 from billing_core.pricing import PerUnit
 from billing_core.state import SeatAddition, SeatHolding
 from billing_core.terms import FeatureTerms, Terms
+from billing_core.values import replace
 
 
 class SeatPriceNotPerUnit(BillingError):

@@ -212,4 +212,4 @@ def _given(value: Decimal | None) -> Decimal:
 
 
 def _tiers(overage: Overage) -> tuple[pricing.Tier, ...]:
-    return tuple(pricing.Tier(tier.up_to, tier.unit_price, tier.flat) for tier in overage.tiers)
+    return pricing.tiers_of((tier.up_to, tier.unit_price, tier.flat) for tier in overage.tiers)

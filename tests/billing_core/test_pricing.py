@@ -17,13 +17,16 @@ from billing_core.pricing import (
     Tier,
     Volume,
     priced,
-    tier_bounds,
+    tiers_of,
 )
 
-TIERS = (
-    Tier(Decimal(10), Decimal("1.00"), Decimal(2)),
-    Tier(Decimal(20), Decimal("0.50")),
-    Tier(None, Decimal("0.10"), Decimal(1)),
+NO_FEE = Decimal(0)
+TIERS = tiers_of(
+    [
+        (Decimal(10), Decimal("1.00"), Decimal(2)),
+        (Decimal(20), Decimal("0.50"), NO_FEE),
+        (None, Decimal("0.10"), Decimal(1)),
+    ]
 )
 PER_UNIT = PerUnit(Decimal("0.0000025"))
 PACKAGE = Package(Decimal(100), Decimal("5.00"))
@@ -70,13 +73,13 @@ def test_priced(model: Price, over: str, expected: str) -> None:
 
 
 def test_a_tier_without_upper_bound_alone_takes_all_units() -> None:
-    (part,) = priced(Graduated((Tier(None, Decimal(2)),)), Fraction(7), Decimal(0))
+    (part,) = priced(Graduated(tiers_of([(None, Decimal(2), NO_FEE)])), Fraction(7), Decimal(0))
     assert (part.label, part.quantity, part.exact) == ("all", 7, 14)
 
 
 def test_bounds_are_read_with_thousands() -> None:
-    tiers = (Tier(Decimal(1000), Decimal(1)), Tier(Decimal(2500), Decimal(1)))
-    assert tier_bounds(tiers) == ("0 to 1,000", "1,000 to 2,500")
+    tiers = tiers_of([(Decimal(1000), Decimal(1), NO_FEE), (Decimal(2500), Decimal(1), NO_FEE)])
+    assert [tier.label for tier in tiers] == ["0 to 1,000", "1,000 to 2,500"]
 
 
 def test_a_volume_with_bounds_below_the_use_prices_nothing() -> None:
@@ -93,9 +96,8 @@ rising = st.lists(st.integers(1, 10**6), min_size=0, max_size=5, unique=True).ma
 def tier_tables(draw: st.DrawFn) -> tuple[Tier, ...]:
     """Tiers with rising bounds, the last without end."""
     bounds: list[int | None] = [*draw(rising), None]
-    return tuple(
-        Tier(None if bound is None else Decimal(bound), draw(money), draw(money))
-        for bound in bounds
+    return tiers_of(
+        (None if bound is None else Decimal(bound), draw(money), draw(money)) for bound in bounds
     )
 
 
@@ -124,7 +126,7 @@ def test_more_use_never_costs_less(model: Price, over: Fraction, more: Fraction)
 @given(tiers=tier_tables(), over=overs)
 def test_each_entered_tier_has_one_flat_fee(tiers: tuple[Tier, ...], over: Fraction) -> None:
     parts = priced(Graduated(tiers), over, Decimal(0))
-    below = [Decimal(0), *(tier.up_to for tier in tiers if tier.up_to is not None)]
-    entered = [tier for tier, start in zip(tiers, below, strict=True) if over > Fraction(start)]
+    below = [Fraction(0), *(tier.up_to for tier in tiers if tier.up_to is not None)]
+    entered = [tier for tier, start in zip(tiers, below, strict=True) if over > start]
     fees = [part.exact for part in parts if part.quantity is None]
     assert fees == [Fraction(tier.flat) for tier in entered if tier.flat]

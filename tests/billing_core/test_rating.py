@@ -19,8 +19,8 @@ from billing_core.pricing import (
     Percentage,
     PerUnit,
     Price,
-    Tier,
     Volume,
+    tiers_of,
 )
 from billing_core.rating import rate_window, units_over
 from billing_core.terms import FeatureTerms
@@ -28,7 +28,9 @@ from billing_core.usage import TokenUse, UsageSnapshot
 from tests.billing_core.builders import BHD, JPY, USD, day, feature_terms, snapshot, terms_with
 
 APRIL = Period(day("2026-04-01"), day("2026-05-01"))
-TIERS = (Tier(Decimal(10), Decimal("0.333"), Decimal(1)), Tier(None, Decimal("0.111")))
+TIERS = tiers_of(
+    [(Decimal(10), Decimal("0.333"), Decimal(1)), (None, Decimal("0.111"), Decimal(0))]
+)
 PRICES = (Decimal(3), Decimal(15), Decimal(0), Decimal(0))
 
 
@@ -166,7 +168,7 @@ def test_a_bound_that_decides_is_the_only_detail(bound: str, label: str) -> None
 
 
 def test_tiers_that_cost_nothing_below_a_price_share_nothing() -> None:
-    tiers = (Tier(Decimal(10), Decimal(0)), Tier(None, Decimal(0)))
+    tiers = tiers_of([(Decimal(10), Decimal(0), Decimal(0)), (None, Decimal(0), Decimal(0))])
     line, where = rated(feature_terms(price=Graduated(tiers)), snapshot("350"))
     assert (line, where.billed) == (None, 250)
 

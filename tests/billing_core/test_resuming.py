@@ -37,7 +37,10 @@ END = instant("2027-01-01")
 STORY = [created(), subscribed("2026-01-01", seats={"editors": "7"})]
 
 DECIMALS = st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False)
-TIERS = st.lists(st.builds(Tier, st.none() | DECIMALS, DECIMALS, DECIMALS), max_size=3).map(tuple)
+FRACTIONS = st.fractions(max_denominator=10**6)
+TIERS = st.lists(
+    st.builds(Tier, st.none() | FRACTIONS, DECIMALS, DECIMALS, st.text()), max_size=3
+).map(tuple)
 PRICES = st.one_of(
     st.none(),
     st.builds(PerUnit, DECIMALS),

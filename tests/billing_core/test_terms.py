@@ -14,16 +14,15 @@ from billing_core.pricing import (
     Percentage,
     PerUnit,
     Price,
-    Tier,
     Volume,
+    tiers_of,
 )
 from billing_core.terms import FeatureTerms, NoPriceInCurrency, price_of, terms_of
 from tests.billing_core.builders import CURRENCIES, EUR, JPY, USD, ladder, plan_of, versions_of
 
 TIERS = [{"up_to": "10", "unit_price": "1.00", "flat": "2"}, {"unit_price": "0.10"}]
-AS_VALUES = (
-    Tier(Decimal(10), Decimal("1.00"), Decimal(2)),
-    Tier(None, Decimal("0.10"), Decimal(0)),
+AS_VALUES = tiers_of(
+    [(Decimal(10), Decimal("1.00"), Decimal(2)), (None, Decimal("0.10"), Decimal(0))]
 )
 
 # fmt: off
@@ -88,7 +87,7 @@ def test_another_currency_takes_its_own_money() -> None:
 def test_tiers_of_another_currency() -> None:
     local = {"EUR": {"tiers": [{"unit_price": "0.09"}]}}
     feature = only({"model": "graduated", "tiers": TIERS, "currencies": local}, "EUR")
-    assert feature.price == Graduated((Tier(None, Decimal("0.09")),))
+    assert feature.price == Graduated(tiers_of([(None, Decimal("0.09"), Decimal(0))]))
 
 
 @pytest.mark.parametrize(
