@@ -1,11 +1,13 @@
 """The project's own files agree: the lock with the dependencies, the README with the commands."""
 
+import importlib.metadata
 import os
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -41,6 +43,17 @@ def test_the_lock_holds_what_builds_the_project() -> None:
     for requirement in pyproject["build-system"]["requires"]:
         name, version = requirement.split("==")
         assert locked()[canonical(name)] == version
+
+
+def test_the_lock_names_the_extras_that_packages_ask_for() -> None:
+    """Without them pip looks at the newest release for its extra, and finds it without a hash."""
+    for distribution in importlib.metadata.distributions():
+        for text in distribution.requires or ():
+            asked = Requirement(text)
+            is_asked = asked.marker is None or asked.marker.evaluate({"extra": ""})
+            if is_asked and asked.extras and canonical(asked.name) in locked():
+                extras = ",".join(sorted(asked.extras))
+                assert f"\n{canonical(asked.name)}[{extras}]==" in LOCK, text
 
 
 @pytest.mark.parametrize("command", COMMANDS)
