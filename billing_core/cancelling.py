@@ -33,7 +33,7 @@ from billing_core.issuing import (
 from billing_core.money import Money
 from billing_core.period import Period
 from billing_core.rating import RatedWindow
-from billing_core.records import record_named
+from billing_core.records import given_up, record_named
 from billing_core.seats import seat_months, seat_price
 from billing_core.setting import Setting
 from billing_core.settling import settle
@@ -87,10 +87,11 @@ def end_unpaid(
 ) -> Step:
     """Cancelled because the invoice stayed unpaid: the unpaid window's overage is waived.
 
-    rule: PAY-1, PAY-3.
+    What failed is uncollectible, and stays outstanding.
+    rule: PAY-1, PAY-2, PAY-3.
     """
     settled = closed_now(state, subscription, at, setting)
-    state = replace(state, subscription=ended(subscription, at))
+    state = replace(given_up(state, subscription), subscription=ended(subscription, at))
     return Step(state, windows=(settled.closed,))
 
 

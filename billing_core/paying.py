@@ -11,7 +11,7 @@ from billing_core.cancelling import end_unpaid
 from billing_core.invoice import Invoice, InvoiceType
 from billing_core.issuing import PREPAID, day_of
 from billing_core.money import Currency, Money
-from billing_core.records import failed, has_failed, paid, paid_in_advance, with_record
+from billing_core.records import failed, is_failing, paid, paid_in_advance, with_record
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, InvoiceRecord, Status, Subscription
 from billing_core.step import Applied, Notice, Refused, Step, refused
@@ -118,7 +118,7 @@ def _restored(state: CustomerState) -> CustomerState:
     subscription = state.subscription
     if subscription is None or subscription.status is not Status.PAST_DUE:
         return state
-    if has_failed(state, subscription):
+    if any(is_failing(record, subscription) for record in state.invoices):
         return state
     return replace(state, subscription=replace(subscription, status=Status.ACTIVE))
 

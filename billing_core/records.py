@@ -197,16 +197,25 @@ def failed(state: CustomerState, name: str) -> CustomerState:
     return replace(state, invoices=records)
 
 
-def has_failed(state: CustomerState, subscription: Subscription) -> bool:
-    """Whether an attempt to collect an unpaid invoice of a subscription has failed. PAY-1."""
-    return any(
-        item.failures > 0 and item.subscription_id == subscription.id for item in state.invoices
+def given_up(state: CustomerState, subscription: Subscription) -> CustomerState:
+    """The state in which the failed invoices of a subscription are uncollectible. Rule PAY-1."""
+    records = tuple(
+        replace(item, is_uncollectible=True) if is_failing(item, subscription) else item
+        for item in state.invoices
     )
+    return replace(state, invoices=records)
+
+
+def is_failing(record: InvoiceRecord, subscription: Subscription) -> bool:
+    """Whether an attempt to collect an unpaid invoice of a subscription has failed. PAY-1."""
+    return record.failures > 0 and record.subscription_id == subscription.id
 
 
 def _reckoned(record: InvoiceRecord) -> InvoiceRecord:
     """A record of which no failure counts any more, once nothing is unpaid."""
-    return replace(record, failures=0) if record.unpaid.minor <= 0 else record
+    if record.unpaid.minor > 0 or not record.failures:
+        return record
+    return replace(record, failures=0, is_uncollectible=False)
 
 
 def _asked(record: InvoiceRecord) -> Money:

@@ -4,7 +4,7 @@ What a person asks about a customer, read off the state and the usage of the run
 window. Nothing here changes anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
@@ -17,7 +17,7 @@ from billing_core.money import Currency, Money, total
 from billing_core.period import Period
 from billing_core.rating import rate_window
 from billing_core.setting import Setting
-from billing_core.state import WITH_ACCESS, CustomerState, Funds
+from billing_core.state import WITH_ACCESS, CustomerState, Funds, InvoiceRecord
 from billing_core.usage import WindowKey
 
 
@@ -37,6 +37,7 @@ class Standing:
     usage:             of the running window, as known; empty without access.
     plan_credits, ...: what is left of credits and balance, exact, as far as usage is known.
     outstanding:       what is owed on invoices, below zero what was paid too much (PAY-2).
+    uncollectible:     the part of it whose dunning has ended without success (PAY-1).
     """
 
     customer_id: str
@@ -55,6 +56,7 @@ class Standing:
     limits: Mapping[str, Fraction | None] = field(default_factory=dict)
     features: tuple[str, ...] = ()
     outstanding: tuple[Money, ...] = ()
+    uncollectible: tuple[Money, ...] = ()
     customer_credit: tuple[Money, ...] = ()
     plan_credits: Fraction = Fraction(0)
     purchased_credits: Fraction = Fraction(0)
@@ -67,10 +69,13 @@ def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standin
     takes: setting, with the usage of the running window under its known landing day.
     rule:  SUB-1, PAY-2, CUS-1.
     """
-    owed, credit = _outstanding(state), _credit(state, at)
+    owed, credit = _outstanding(state.invoices), _credit(state, at)
+    lost = _outstanding([record for record in state.invoices if record.is_uncollectible])
     subscription = state.subscription
     if subscription is None:
-        return Standing(state.customer_id, outstanding=owed, customer_credit=credit)
+        return Standing(
+            state.customer_id, outstanding=owed, uncollectible=lost, customer_credit=credit
+        )
     funds = _funds(state, setting)
     is_credits = funds.unit == CREDITS
     terms, has_access = subscription.terms, subscription.status in WITH_ACCESS
@@ -96,6 +101,7 @@ def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standin
         },
         features=tuple(item.code for item in terms.features) if has_access else (),
         outstanding=owed,
+        uncollectible=lost,
         customer_credit=credit,
         plan_credits=funds.plan if is_credits else Fraction(0),
         purchased_credits=funds.purchased,
@@ -129,9 +135,9 @@ def _usage(state: CustomerState, setting: Setting) -> tuple[UsedFeature, ...]:
     ).usage
 
 
-def _outstanding(state: CustomerState) -> tuple[Money, ...]:
+def _outstanding(records: Iterable[InvoiceRecord]) -> tuple[Money, ...]:
     by_currency: dict[str, list[Money]] = {}
-    for record in state.invoices:
+    for record in records:
         by_currency.setdefault(record.total.currency.code, []).append(record.unpaid)
     return _sums(by_currency)
 

@@ -166,6 +166,7 @@ class InvoiceRecord:
     subscription_id: whose charges it has; None where it is of none known here.
     failures:        failed attempts to collect it that count for the dunning (PAY-1); 0 again
                      when nothing is unpaid.
+    is_uncollectible: the dunning has ended without success; no more when nothing is unpaid.
     """
 
     id: str
@@ -177,6 +178,7 @@ class InvoiceRecord:
     rates: tuple[tuple[str, int | None], ...] = ()
     subscription_id: str | None = None
     failures: int = 0
+    is_uncollectible: bool = False
 
     @property
     def unpaid(self) -> Money:

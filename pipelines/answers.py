@@ -156,6 +156,7 @@ def findings(found: "Findings") -> Shown:
         *_set_aside(found),
         *_refused(found),
         *_checkouts(found),
+        *_uncollectible(found),
     ]
 
 
@@ -200,6 +201,15 @@ def _checkouts(found: "Findings") -> Shown:
         for it in found.checkouts
     ]
     return _listed("Checkouts without payment", ["customer", "plan", ">total", "state"], rows)
+
+
+def _uncollectible(found: "Findings") -> Shown:
+    rows = [
+        (it.customer_id, it.invoice_id, f"{it.unpaid:,.2f} {it.currency}")
+        for it in found.uncollectible
+    ]
+    columns = ["customer", "invoice", ">unpaid: collect it, or write_off"]
+    return _listed("Invoices that no retry could collect", columns, rows)
 
 
 def _listed(what: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Shown:

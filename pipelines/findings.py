@@ -66,6 +66,19 @@ class Checkout:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncollectible:
+    """An invoice whose dunning has ended without success. Rules PAY-1, PAY-2.
+
+    unpaid: major units.
+    """
+
+    customer_id: str
+    invoice_id: str
+    currency: str
+    unpaid: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What the last run left to look at; set aside by (kind, reason), refused newest first."""
 
@@ -74,6 +87,7 @@ class Findings:
     set_aside: tuple[SetAside, ...]
     refused: tuple[Refused, ...]
     checkouts: tuple[Checkout, ...]
+    uncollectible: tuple[Uncollectible, ...] = ()
 
 
 NOTHING = Findings((), (), (), (), ())
@@ -88,6 +102,7 @@ def findings_of(root: DataRoot, drafts: DraftSummary, books: Books) -> Findings:
         set_aside=_set_aside(root),
         refused=_refused(root, drafts, books),
         checkouts=_checkouts(root),
+        uncollectible=_uncollectible(root),
     )
 
 
@@ -158,3 +173,12 @@ def _checkouts(root: DataRoot) -> tuple[Checkout, ...]:
         )
         for row in unpaid.sort("expires_at", "customer_id").iter_rows(named=True)
     )
+
+
+def _uncollectible(root: DataRoot) -> tuple[Uncollectible, ...]:
+    path = current_files(root, "invoice_balances").get("all")
+    if path is None:
+        return ()
+    lost = pl.read_parquet(path, glob=False).filter("is_uncollectible")
+    columns = ("customer_id", "invoice_id", "currency", "unpaid")
+    return tuple(Uncollectible(*row) for row in lost.select(columns).sort(columns[:2]).rows())

@@ -58,6 +58,7 @@ BALANCES: Schema = {
     "paid": QUANTITY,
     "credited": QUANTITY,
     "unpaid": QUANTITY,
+    "is_uncollectible": pl.Boolean,
 }
 """One row an invoice that was made, by invoice_id: what was paid of it. Rule PAY-2."""
 
@@ -130,4 +131,5 @@ def _balances(state: CustomerState) -> Iterator[tuple[Any, ...]]:
             it.total.currency.code,
             *(amount.minor for amount in amounts),
             *(amount.major for amount in amounts),
+            it.is_uncollectible,
         )

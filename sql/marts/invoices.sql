@@ -4,7 +4,7 @@
 --          amounts without _minor in major units; instants in UTC
 -- from:    booked_invoices, draft_invoices, invoice_balances
 -- read by: analysts, the revenue report
--- rules:   INV-4, INV-9, PAY-0, PAY-2, PST-2, PST-6
+-- rules:   INV-4, INV-9, PAY-0, PAY-1, PAY-2, PST-2, PST-6
 -- columns:
 --   invoice_id: the same from the first draft on; payments name it
 --   customer_id: who is asked to pay
@@ -33,6 +33,7 @@
 --   paid: paid so far; null where no run has told
 --   credited: credited so far; null where no run has told
 --   unpaid: still to pay; null where no run has told
+--   is_uncollectible: its dunning has ended without success; null as above
 --   billing_day: date of the invoice in the customer's time zone
 --   issued_on: date of posting; null for drafts
 --   due_on: last day to pay; null for drafts
@@ -66,6 +67,7 @@ balances as (
         paid,
         credited,
         unpaid,
+        is_uncollectible,
     from invoice_balances
 )
 
@@ -97,6 +99,7 @@ select
     balances.paid,
     balances.credited,
     balances.unpaid,
+    balances.is_uncollectible,
     made.billing_day,
     made.issued_on,
     made.due_on,

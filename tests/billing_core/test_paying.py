@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from billing_core.standing import standing
 from billing_core.state import CustomerState, InvoiceRecord, Status, Subscription
 from tests.billing_core.builders import (
     act,
     created,
     day,
     folded,
+    instant,
     invoices,
     ladder,
     outcomes,
@@ -320,3 +322,38 @@ def test_an_attempt_that_fails_after_an_end_changes_nothing() -> None:
     again = [subscribed("2026-05-20", id="s2"), paid("2026-05-20", ("initial", "2026-05-20"))]
     told = told_of(*DUNNED["failed three times"][0], *again, failed("2026-05-21"))
     assert (subscription(told).id, subscription(told).status) == ("s2", Status.ACTIVE)
+
+
+UNCOLLECTIBLE: dict[str, tuple[list[Any], list[str]]] = {
+    # case: (results, days of the uncollectible invoices)
+    "while it is retried": (DUNNED["failed twice"][0], []),
+    "when the last retry has failed": (DUNNED["failed three times"][0], ["2026-05-01"]),
+    "until it is paid": ([*DUNNED["failed three times"][0], paid("2026-05-03", MAY)], []),
+    "also with a part paid": (
+        [*DUNNED["failed three times"][0], part("2026-05-03", "9.00")], ["2026-05-01"]
+    ),
+    "all that have failed": (
+        [failed("2026-06-01", DUES[1]), *(failed(f"2026-06-02 1{hour}:00") for hour in range(3))],
+        ["2026-05-01", "2026-06-01"],
+    ),
+    "not what has not failed": (
+        [failed(f"2026-06-02 {hour}:00") for hour in (10, 12, 14)], ["2026-05-01"]
+    ),
+    "not what is cancelled past due": (
+        [failed("2026-05-01"), act("2026-05-02", "cancel", when="now")], []
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("steps", "days"), UNCOLLECTIBLE.values(), ids=UNCOLLECTIBLE)
+def test_what_no_retry_could_collect_is_uncollectible_and_stays_outstanding(
+    steps: list[Any], days: list[str]
+) -> None:
+    """Rules PAY-1, PAY-2."""
+    told = told_of(*steps, until="2026-06-10")
+    lost = [item for item in told.state.invoices if item.is_uncollectible]
+    assert [str(item.billing_day) for item in lost] == days
+    now = standing(told.state, setting_of(), at=instant("2026-06-11"))
+    assert sum(it.minor for it in now.uncollectible) == sum(it.unpaid.minor for it in lost)
+    owed = sum(item.unpaid.minor for item in told.state.invoices)
+    assert [it.minor for it in now.outstanding] == [owed]

@@ -63,6 +63,27 @@ def test_checkouts_without_payment(root: DataRoot) -> None:
     assert [it.customer_id for it in found(root).checkouts] == ["early"]
 
 
+def test_invoices_that_no_retry_could_collect_until_they_are_paid(
+    root: DataRoot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rules PAY-1, PAY-2."""
+    named = {"invoice": {"type": "recurring", "on": "2026-05-01"}}
+    failed = [
+        action("acme", "payment", date(2026, 5, 1), result="failed", **named)
+        | {"id": f"acme.failed.{n}"}
+        for n in range(3)
+    ]
+    roots.land_actions(root, failed, THROUGH)
+    run(root)
+    lost = found(root).uncollectible
+    assert [(it.customer_id, it.currency) for it in lost] == [("acme", "USD")]
+    assert "Invoices that no retry could collect: 1" in shown(capsys, root, "status")
+    paid = action("acme", "payment", THROUGH, result="succeeded", **named)
+    roots.land_actions(root, [paid], THROUGH)
+    run(root)
+    assert found(root).uncollectible == ()
+
+
 def test_refused_actions_newest_first_also_once_they_are_posted(root: DataRoot) -> None:
     refused = [
         action("acme", "undo_cancel", date(2026, 4, 5)),
@@ -130,6 +151,7 @@ def test_the_commands_show_it_at_eighty_columns_and_as_json(
         "set_aside": 1,
         "refused": 1,
         "checkouts": 2,
+        "uncollectible": 0,
     }
 
 

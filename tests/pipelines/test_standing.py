@@ -52,6 +52,7 @@ def test_each_customer_has_his_rows(root: DataRoot) -> None:
     assert (first["period_start"], first["window_start"]) == (date(2026, 4, 1), None)
     balance, _ = read(root, "invoice_balances")
     assert (balance["unpaid_minor"], balance["unpaid"]) == (9900 + 2079 - 1000, Decimal("109.79"))
+    assert balance["is_uncollectible"] is False
 
 
 def test_who_was_never_created_has_no_rows(root: DataRoot) -> None:
