@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 
 from billing_core.catalog import Audit, DiscountType, Interval
 from billing_core.errors import Problem
+from billing_core.patches import patch_problems
 from billing_core.schema import (
     Amount,
     Code,
@@ -238,11 +239,20 @@ class OpeningBalance(OfCustomer):
 
 
 class OverrideTerms(OfCustomer):
-    """A negotiated price on this subscription alone: a patch over the plan. Rule FAIR-4."""
+    """A negotiated price on this subscription alone: a patch over the plan. Rule FAIR-4.
+
+    until: the day on which it ends, exclusive. An empty patch ends all that was negotiated.
+    """
 
     do: Literal["override_terms"] = "override_terms"
     patch: PlainTree
     until: Day | None = None
+
+    @model_validator(mode="after")
+    def _ends_what_it_says(self) -> Self:
+        if not self.patch and self.until is not None:
+            raise refusal("one_of", "an empty patch ends on a later day", "leave until out")
+        return self
 
 
 class Subscribe(OfCustomer):
@@ -669,7 +679,14 @@ def parse_action(record: Mapping[str, Any], *, where: str) -> Action | tuple[Pro
     except ValidationError as error:
         found = problems_of(error.errors(), model, prefix="ACTION", file=where)
         return (*found, *unknown)
-    return unknown or action
+    return (*unknown, *_patch_problems(action, where)) or action
+
+
+def _patch_problems(action: Action, where: str) -> tuple[Problem, ...]:
+    """What is wrong with a patch over a plan, whatever the plan."""
+    if isinstance(action, OverrideTerms):
+        return patch_problems(action.patch, path="patch", prefix="ACTION", file=where)
+    return ()
 
 
 def _unknown_do(record: Mapping[str, Any], where: str) -> Problem:

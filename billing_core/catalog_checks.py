@@ -7,7 +7,7 @@ that are named exist, prices fit their features, groups are alike, currencies ca
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Final
@@ -84,15 +84,6 @@ def patched_catalog(
     return read_catalog(tree | {"effective_at": at.isoformat()}, file=file)
 
 
-def patched_plan(plan: Plan, patch: Tree, *, file: str) -> Plan | tuple[Problem, ...]:
-    """A plan with negotiated terms: a JSON merge patch over it. Rules FAIR-4, CUS-2."""
-    tree = merge_patch(plan.model_dump(mode="json", exclude_unset=True), patch)
-    try:
-        return Plan.model_validate(tree)
-    except ValidationError as error:
-        return problems_of(error.errors(), Plan, prefix="CATALOG", file=file)
-
-
 def text_of(catalog: Catalog) -> Tree:
     """A catalog as nested text, with the keys that were given: what `read_catalog` takes."""
     return plain_tree(catalog.model_dump(mode="json", exclude_unset=True))
@@ -116,6 +107,13 @@ def catalog_problems(catalog: Catalog, *, file: str) -> tuple[Problem, ...]:
     )
     found = [finding for check in checks for finding in check(catalog)]
     return _problems(found, file)
+
+
+def plan_problems(catalog: Catalog, code: str, plan: Plan, *, file: str) -> tuple[Problem, ...]:
+    """All that is wrong with a plan, were it in the catalog; paths begin in the plan."""
+    found = _problems(_plan(catalog, code, plan), file)
+    head = f"plans.{code}."
+    return tuple(replace(one, path=one.path.removeprefix(head)) for one in found)
 
 
 def version_problems(before: Catalog, after: Catalog, *, file: str) -> tuple[Problem, ...]:
@@ -219,22 +217,24 @@ def _alike(catalog: Catalog, path: str, codes: list[str]) -> Iterator[_Finding]:
 
 def _plans(catalog: Catalog) -> Iterator[_Finding]:
     for code, plan in catalog.plans.items():
-        path = f"plans.{code}"
-        if plan.free and plan.prices:
-            yield _Finding(
-                11, f"{path}.prices", "a free plan has prices", "leave prices out, or free"
-            )
-        if not plan.free and not plan.prices:
-            what = "a plan that is not free has no price"
-            mend = "add prices, as prices: {monthly: {amount: 99.00}}, or free: true"
-            yield _Finding(11, f"{path}.prices", what, mend)
-        if plan.block_on_exhaustion and plan.consumption_model != "balance":
-            what = f"block_on_exhaustion stands on the model {plan.consumption_model}"
-            yield _Finding(11, f"{path}.block_on_exhaustion", what, "leave it out")
-        for interval, price in plan.prices.items():
-            yield from _price(plan, price, f"{path}.prices.{interval}")
-        for feature, held in plan.features.items():
-            yield from _held(catalog, plan, feature, held, path=f"{path}.features.{feature}")
+        yield from _plan(catalog, code, plan)
+
+
+def _plan(catalog: Catalog, code: str, plan: Plan) -> Iterator[_Finding]:
+    path = f"plans.{code}"
+    if plan.free and plan.prices:
+        yield _Finding(11, f"{path}.prices", "a free plan has prices", "leave prices out, or free")
+    if not plan.free and not plan.prices:
+        what = "a plan that is not free has no price"
+        mend = "add prices, as prices: {monthly: {amount: 99.00}}, or free: true"
+        yield _Finding(11, f"{path}.prices", what, mend)
+    if plan.block_on_exhaustion and plan.consumption_model != "balance":
+        what = f"block_on_exhaustion stands on the model {plan.consumption_model}"
+        yield _Finding(11, f"{path}.block_on_exhaustion", what, "leave it out")
+    for interval, price in plan.prices.items():
+        yield from _price(plan, price, f"{path}.prices.{interval}")
+    for feature, held in plan.features.items():
+        yield from _held(catalog, plan, feature, held, path=f"{path}.features.{feature}")
 
 
 def _price(plan: Plan, price: PlanPrice, path: str) -> Iterator[_Finding]:

@@ -23,6 +23,7 @@ from billing_core.late_usage import (
     without_more,
 )
 from billing_core.money import Money
+from billing_core.offers import began_at, offers_within, still_negotiated, version_for
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.rating import RatedWindow, rate_window
 from billing_core.seats import advance_lines, open_seats, true_up_lines
@@ -79,7 +80,8 @@ def take_boundary(state: CustomerState, subscription: Subscription, setting: Set
 def _free_terms(subscription: Subscription, at: datetime, setting: Setting) -> Terms:
     """A free plan's terms for its next month: the catalog's. Rules FAIR-4, SUB-2."""
     own = subscription.terms
-    return setting.version_at(at).terms.get((own.plan, None, own.currency.code), own)
+    version = version_for(subscription, setting, at)
+    return version.terms.get((own.plan, None, own.currency.code), own)
 
 
 def running(subscription: Subscription) -> Window:
@@ -163,21 +165,20 @@ def draw_window(
 def _lower_costs(
     subscription: Subscription, window: Window, setting: Setting
 ) -> tuple[tuple[datetime, Terms], ...]:
-    """Lower costs in credits of catalog versions since the period began, each from its instant.
+    """Lower costs in credits that were offered since the period began, each from its instant.
 
     rule: CRD-3: a higher cost waits for renewal, and a lowered one is kept until then.
     """
-    own, start = subscription.terms, paid_period(subscription).start
-    began_at = window.start_at
-    if start != window.start:
-        began_at = midnight(start, setting.zone_of(subscription.time_zone, window.start_at))
+    own, since = subscription.terms, began_at(subscription, setting)
     key, found = (own.plan, own.interval, own.currency.code), []
-    for version in setting.versions:
+    for at, version in offers_within(
+        subscription, setting, since, until=window.end_at, is_included=False
+    ):
         offered = version.terms.get(key)
-        if offered is not None and began_at < version.effective_at < window.end_at:
+        if offered is not None:
             lower = with_lower_costs(own, offered)
             if lower != own:
-                found.append((version.effective_at, lower))
+                found.append((at, lower))
             own = lower
     return tuple(found)
 
@@ -296,6 +297,7 @@ def _renew(
         discount=None if is_changed else subscription.discount,
         next_plan=None,
         next_interval=None,
+        negotiated=still_negotiated(subscription, terms.plan, at),
     )
     paying, charges = charged_period(opening, setting, at)
     lines = [*charges, *settled.rated.lines, *pending_true_ups(subscription, setting, at)]
@@ -316,15 +318,15 @@ def _renew(
 
 
 def renewal_terms(subscription: Subscription, setting: Setting, at: datetime) -> Terms:
-    """The catalog's terms at a renewal. Rules FAIR-3, CHG-13.
+    """The catalog's terms at a renewal, and above them what was negotiated. FAIR-3, 4, CHG-13.
 
-    raises: PlanNotPriced.
+    raises: PlanNotPriced, NegotiatedTermsDoNotFit.
     """
     old = subscription.terms
     key = (old.plan, old.interval, old.currency.code)
     if subscription.next_plan is not None:
         key = (subscription.next_plan, subscription.next_interval, old.currency.code)
-    terms = setting.version_at(at).terms.get(key)
+    terms = version_for(subscription, setting, at).terms.get(key)
     if terms is None:
         raise PlanNotPriced(plan=key[0], interval=key[1], currency=key[2], on=at.date())
     return terms

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from billing_core.money import Money
-from billing_core.period import billing_date, midnight
+from billing_core.offers import began_at, offers_within
+from billing_core.period import billing_date
 from billing_core.pricing import PerUnit
 from billing_core.setting import CatalogVersion, Setting
 from billing_core.state import SeatAddition, SeatHolding, Subscription
@@ -75,18 +76,22 @@ def improved(own: Terms, offered: Terms, *, lowers_unit_prices: bool = False) ->
 def in_force(
     subscription: Subscription, setting: Setting, at: datetime, *, is_included: bool = True
 ) -> Subscription:
-    """A subscription with what later catalog versions gave it by an instant. Rules FAIR-4, FAIR-8.
+    """A subscription with what was offered to it since its period began. Rules FAIR-4, FAIR-8.
 
     takes:   is_included, whether a version of the very instant counts.
-    returns: the subscription itself where no version gives anything.
+    returns: the subscription itself where nothing is better.
     """
     if subscription.period is None or subscription.window is None:
         return subscription
-    last = setting.versions[-1].effective_at
-    if len(setting.versions) == 1 or last <= _began_at(subscription, setting):
+    if not subscription.negotiated and len(setting.versions) == 1:
         return subscription
-    for version in _versions_within(subscription, setting, at, is_included=is_included):
-        subscription = _with_version(subscription, version, setting)
+    since, last = began_at(subscription, setting), setting.versions[-1].effective_at
+    if not subscription.negotiated and last <= since:
+        return subscription
+    for offered_at, version in offers_within(
+        subscription, setting, since, until=at, is_included=is_included
+    ):
+        subscription = _with_offer(subscription, version, offered_at, setting)
     return subscription
 
 
@@ -116,29 +121,8 @@ def _is_lower(old: FeatureTerms, new: FeatureTerms) -> bool:
     return old.type != "seats" and new.price.unit_price < old.price.unit_price
 
 
-def _began_at(subscription: Subscription, setting: Setting) -> datetime:
-    """The instant at which the running period began; its terms are the catalog's of then."""
-    window, period = subscription.window, subscription.period
-    if window is None or period is None:
-        raise ValueError(f"subscription {subscription.id} has no running period")
-    if period.start == window.start:
-        return window.start_at
-    return midnight(period.start, setting.zone_of(subscription.time_zone, window.start_at))
-
-
-def _versions_within(
-    subscription: Subscription, setting: Setting, at: datetime, *, is_included: bool
-) -> list[CatalogVersion]:
-    began_at = _began_at(subscription, setting)
-    return [
-        version
-        for version in setting.versions
-        if began_at < version.effective_at <= at and (is_included or version.effective_at < at)
-    ]
-
-
-def _with_version(
-    subscription: Subscription, version: CatalogVersion, setting: Setting
+def _with_offer(
+    subscription: Subscription, version: CatalogVersion, at: datetime, setting: Setting
 ) -> Subscription:
     own = subscription.terms
     offered = version.terms.get((own.plan, own.interval, own.currency.code))
@@ -148,7 +132,6 @@ def _with_version(
     terms = improved(own, offered, lowers_unit_prices=lowers)
     if terms is own:
         return subscription
-    at = version.effective_at
     on = billing_date(at, setting.zone_of(subscription.time_zone, at))
     held = {holding.feature: holding for holding in subscription.seats}
     seats = tuple(_with_more_included(own, item, held, on) for item in terms.seats)

@@ -21,6 +21,7 @@ from billing_core.actions import (
     GrantCredit,
     Outcome,
     OutcomeStatus,
+    OverrideTerms,
     Pause,
     Payment,
     ReasonCode,
@@ -43,6 +44,7 @@ from billing_core.invoice import Invoice
 from billing_core.issuing import known
 from billing_core.lateness import effective_at, late_reason
 from billing_core.ledger import carried
+from billing_core.negotiating import override_terms
 from billing_core.pausing import end_paused, pause, resume
 from billing_core.paying import take_payment
 from billing_core.plan_changes import change_plan
@@ -165,6 +167,7 @@ _TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] =
     Pause: pause,
     Resume: resume,
     DeleteCustomer: delete_customer,
+    OverrideTerms: override_terms,
 }
 """What takes each action that is billed."""
 

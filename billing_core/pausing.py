@@ -14,6 +14,7 @@ from billing_core.cycle import charged_period, pending_true_ups, renewal_terms
 from billing_core.invoice import InvoiceType
 from billing_core.issuing import Cause, day_of, invoice_id_of, issue
 from billing_core.money import Money
+from billing_core.offers import still_negotiated
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.seats import open_seats
 from billing_core.setting import Setting
@@ -69,9 +70,11 @@ def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting)
 def _renewed(subscription: Subscription, setting: Setting, at: datetime) -> Subscription:
     """A paused subscription with the terms of its next period, a change that waited included."""
     is_changed = subscription.next_plan is not None
+    terms = renewal_terms(subscription, setting, at)
     return replace(
         subscription,
-        terms=renewal_terms(subscription, setting, at),
+        terms=terms,
+        negotiated=still_negotiated(subscription, terms.plan, at),
         discount=None if is_changed else subscription.discount,
         next_plan=None,
         next_interval=None,

@@ -16,6 +16,7 @@ from billing_core.cycle import charged_period, paid_period, pending_true_ups
 from billing_core.invoice import InvoiceLine, InvoiceType
 from billing_core.issuing import Cause, invoice_id_of, issue
 from billing_core.money import Money
+from billing_core.offers import still_negotiated, version_for
 from billing_core.pausing import reopened
 from billing_core.period import MONTHS, Period
 from billing_core.seats import is_above_without_price
@@ -63,8 +64,11 @@ def _target(
     subscription: Subscription, action: ChangePlan, at: datetime, setting: Setting
 ) -> Terms | Refused:
     """The terms asked for, or why they cannot be had; without interval the current is kept."""
-    own, version = subscription.terms, setting.version_at(at)
-    code, catalog = action.plan or own.plan, version.catalog
+    own = subscription.terms
+    code = action.plan or own.plan
+    is_own = code == own.plan
+    version = version_for(subscription, setting, at) if is_own else setting.version_at(at)
+    catalog = version.catalog
     plan = catalog.plans.get(code)
     if plan is None or not (plan.public or code == own.plan):
         return Refused(ReasonCode.PLAN_NOT_AVAILABLE, f"plan {code!r} is not on offer")
@@ -133,7 +137,14 @@ def _upgrade(
     if old is None or old.status in ENDED:
         raise ValueError(f"{state.customer_id} has no subscription to change")
     settled = closed_now(state, old, at, setting)
-    target = replace(old, terms=terms, discount=None, next_plan=None, next_interval=None)
+    target = replace(
+        old,
+        terms=terms,
+        discount=None,
+        next_plan=None,
+        next_interval=None,
+        negotiated=still_negotiated(old, terms.plan, at),
+    )
     opened, charges = charged_period(reopened(state, target, at, setting), setting, at)
     cause = Cause(InvoiceType.PLAN_CHANGE, action.id, at, opened.anchor, period=opened.period)
     lines = list(charges)

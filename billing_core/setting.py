@@ -54,28 +54,41 @@ class CatalogVersion:
 
     effective_at: datetime
     catalog: Catalog
-    terms: Mapping[tuple[str, str | None, str], Terms]
+    terms: Mapping["PlanKey", Terms]
+
+
+PlanKey = tuple[str, str | None, str]
+"""Plan, interval and currency: what terms are had by."""
 
 
 def catalog_version(
     effective_at: datetime, catalog: Catalog, currencies: Mapping[str, Currency]
 ) -> CatalogVersion:
-    """A version with the terms of all its plans worked out, once for all customers.
-
-    A plan can be had in the catalog's currency and in those of its price (CUR-1, CUR-3), but
-    not where one of its features has no price in the currency.
-    """
-    terms: dict[tuple[str, str | None, str], Terms] = {}
-    for code, plan in catalog.plans.items():
-        if plan.free:
-            own = currencies[catalog.currency]
-            terms[code, None, own.code] = terms_of(catalog, code, None, own)
-        for interval, price in plan.prices.items():
-            for name in sorted({catalog.currency, *price.currencies}):
-                with suppress(NoPriceInCurrency):
-                    key = (code, interval, name)
-                    terms[key] = terms_of(catalog, code, interval, currencies[name])
+    """A version with the terms of all its plans worked out, once for all customers."""
+    terms: dict[PlanKey, Terms] = {}
+    for code in catalog.plans:
+        terms |= plan_terms(catalog, code, currencies)
     return CatalogVersion(effective_at, catalog, terms)
+
+
+def plan_terms(
+    catalog: Catalog, code: str, currencies: Mapping[str, Currency]
+) -> dict[PlanKey, Terms]:
+    """What a plan gives, for each interval and currency that it can be had in.
+
+    That is the catalog's currency and those of its price (CUR-1, CUR-3), but not where one of
+    its features has no price in the currency, or the currency is not among those given.
+    """
+    plan = catalog.plans[code]
+    terms: dict[PlanKey, Terms] = {}
+    if plan.free:
+        own = currencies[catalog.currency]
+        terms[code, None, own.code] = terms_of(catalog, code, None, own)
+    for interval, price in plan.prices.items():
+        for name in sorted({catalog.currency, *price.currencies} & currencies.keys()):
+            with suppress(NoPriceInCurrency):
+                terms[code, interval, name] = terms_of(catalog, code, interval, currencies[name])
+    return terms
 
 
 NEVER = datetime.min.replace(tzinfo=UTC)

@@ -96,6 +96,22 @@ class Discount:
 
 
 @dataclass(frozen=True, slots=True)
+class Negotiated:
+    """Terms agreed on with one customer, above the catalog's. Rule FAIR-4.
+
+    id:       of the action; plan: the plan that they patch, and no other.
+    patch:    a JSON merge patch over the plan, as text.
+    until_at: when they end, exclusive; None without end.
+    """
+
+    id: str
+    plan: str
+    patch: str
+    since_at: datetime
+    until_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """One subscription of a customer. Rules SUB-1, INV-1.
 
@@ -111,6 +127,7 @@ class Subscription:
     settled_at:  of one that ended, its end or the last correction since; None before.
     discount:    what reduces the plan price of the next paid periods.
     promo_code:  the code that it redeemed, also when the discount is used up or lost.
+    negotiated:  what stands above the catalog, in the order agreed; ended ones of the period too.
     """
 
     id: str
@@ -132,6 +149,7 @@ class Subscription:
     settled_at: datetime | None = None
     discount: Discount | None = None
     promo_code: str | None = None
+    negotiated: tuple[Negotiated, ...] = ()
 
 
 def ended(subscription: Subscription, at: datetime) -> Subscription:

@@ -5,12 +5,13 @@ never read back: the states themselves are in the books.
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from billing_core.money import Money
-from billing_core.state import CustomerState
+from billing_core.state import CustomerState, Subscription
 from pipelines.datasets import PartitionFile, write_partition
 from pipelines.frames import INSTANT, QUANTITY, Schema, readable, table
 from pipelines.paths import DataRoot
@@ -45,6 +46,8 @@ SUBSCRIPTIONS: Schema = {
     "cancel_on": pl.Date,
     "expires_at": INSTANT,
     "checkout_total": QUANTITY,
+    "is_negotiated": pl.Boolean,
+    "negotiated_until": INSTANT,
 }
 """One row a customer's present or last subscription, by (customer_id, subscription_id)."""
 
@@ -119,7 +122,15 @@ def _subscriptions(state: CustomerState) -> Iterator[tuple[Any, ...]]:
             it.cancel_on,
             it.expires_at,
             it.checkout and it.checkout.total.major,
+            bool(it.negotiated),
+            _last_end(it),
         )
+
+
+def _last_end(subscription: Subscription) -> datetime | None:
+    """When the last of what was negotiated ends; None without end, and where nothing was."""
+    ends = [it.until_at for it in subscription.negotiated]
+    return None if None in ends else max((end for end in ends if end), default=None)
 
 
 def _balances(state: CustomerState) -> Iterator[tuple[Any, ...]]:

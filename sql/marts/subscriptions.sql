@@ -1,10 +1,10 @@
 -- what:    the present or last subscription of each customer
 -- grain:   one row per (customer_id, subscription_id)
 -- units:   plan_price and checkout_total in major units of the currency, plan_price for one
---          interval; expires_at in UTC
+--          interval; instants in UTC
 -- from:    subscriptions
 -- read by: analysts, the revenue report
--- rules:   SUB-1, SUB-8, INV-1
+-- rules:   SUB-1, SUB-8, INV-1, FAIR-4
 -- columns:
 --   customer_id: who pays
 --   subscription_id: the subscription
@@ -24,6 +24,9 @@
 --   cancel_on: the day on which a cancellation takes effect
 --   expires_at: until when a checkout can be paid, or could; null once it was paid
 --   checkout_total: what has to be paid for the subscription to begin; null if nothing
+--   is_negotiated: whether terms agreed on stand above the catalog (override_terms), or
+--     did in the running period
+--   negotiated_until: when the last of them ends or ended, exclusive; null without end
 select
     customer_id,
     subscription_id,
@@ -43,5 +46,7 @@ select
     cancel_on,
     expires_at at time zone 'UTC' as expires_at,
     checkout_total,
+    is_negotiated,
+    negotiated_until at time zone 'UTC' as negotiated_until,
 from subscriptions
 order by customer_id, subscription_id

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from billing_core.catalog import Catalog, Policies, effective_instant, group_of, plan_currencies
 from billing_core.catalog_checks import (
     patched_catalog,
-    patched_plan,
     read_catalog,
     text_of,
     version_problems,
 )
 from billing_core.errors import Problem
+from billing_core.patches import patched_plan
 from billing_core.schema import merge_patch
 from tests.billing_core.broken import BASE, CATALOGS
 
@@ -134,11 +134,12 @@ def test_a_patch_that_breaks_the_catalog_is_refused() -> None:
 
 
 def test_negotiated_terms_are_a_patch_over_the_plan() -> None:
-    starter = catalog().plans["starter"]
-    plan = patched_plan(starter, {"prices": {"monthly": {"amount": "25.00"}}}, file="action o1")
+    patch = {"prices": {"monthly": {"amount": "25.00"}}}
+    plan = patched_plan(catalog(), "starter", [patch], file="action o1")
     assert not isinstance(plan, tuple)
     assert plan.prices["monthly"].amount == Decimal(25)
-    found = patched_plan(starter, {"prices": {"monthly": {"amuont": "25.00"}}}, file="action o1")
+    wrong = {"prices": {"monthly": {"amuont": "25.00"}}}
+    found = patched_plan(catalog(), "starter", [patch, wrong], file="action o1")
     assert isinstance(found, tuple)
     assert found[0].mend == "did you mean 'amount'?"
 
