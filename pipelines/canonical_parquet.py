@@ -54,8 +54,9 @@ def canonical_parts(
         return None
     file = pq.ParquetFile(path)
     types = {field.name: _plain_type(field.type) for field in file.schema_arrow}
-    has_parts = any(feature.property or feature.dimensions for feature in features)
-    if has_parts and "properties" in types:
+    if any(feature.property for feature in features):
+        return None  # of each row it has to be told whether the property is missing
+    if any(feature.dimensions for feature in features) and "properties" in types:
         return None
     if any(types.get(name, kind) != kind for name, kind in CANONICAL.items()):
         return None
@@ -134,5 +135,6 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
 def _filled(column: pa.Array, value: str | Decimal) -> pa.Array:
     if not column.null_count:
         return column
-    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    return pc.fill_null(plain, pa.scalar(value, plain.type))
+    if pa.types.is_dictionary(column.type):
+        return _filled(column.dictionary_decode(), value).dictionary_encode()
+    return pc.fill_null(column, pa.scalar(value, column.type))

@@ -327,9 +327,16 @@ def _broken(file: DayFile, problem: Problem) -> DayFile:
 
 
 def _settle(work: _Work, days: Sequence[Day]) -> list[SettledDay]:
+    """What of some days counts, and from now on what they counted.
+
+    A day between them that is not metered now counts as it stands: it was written before a run
+    was killed, or cannot be read again.
+    """
     digests = [day_digests(day) for day in days]
-    first = days[0].day - timedelta(days=work.spec.dedupe_days)
-    before = [work.counted[other] for other in sorted(work.counted) if first <= other < days[0].day]
+    own = {day.day for day in days}
+    first, last = days[0].day - timedelta(days=work.spec.dedupe_days), days[-1].day
+    others = sorted(day for day in work.counted if first <= day < last and day not in own)
+    before = [work.counted[day] for day in others]
     found = repeats(digests, before, dedupe_days=work.spec.dedupe_days, spread=work.spread)
     settled = list(map(settled_day, days, digests, found))
     for item in settled:

@@ -28,7 +28,9 @@ landed as (
         cache_read_tokens,
         cache_write_tokens,
     from landed_rows
-    where retracts is null
+    -- Of two columns, so that it is not put to the reader of a Parquet file, to which every
+    -- row is null where a plain column has but one text in a row group.
+    where retracts is null or row_number < 0
 ),
 
 excluded as (

@@ -161,6 +161,30 @@ def test_many_days_at_once_give_the_same_bytes_as_one_by_one(tmp_path: Path) -> 
     checked(roots[0])
 
 
+def test_a_day_that_is_already_written_is_known_to_the_days_around_it(root: DataRoot) -> None:
+    land(root, "04-01", [event("1", "04-01")])
+    land(root, "04-02", [event("2", "04-02")])
+    land(root, "04-03", [event("2", "04-02"), event("3", "04-03")])
+    run(root, "04-03")
+    before = tree(root, "usage_daily", "usage_ids")
+    for number in (1, 3):  # as a kill leaves it: groups of days are written side by side
+        folder = root.dataset("usage_receipts") / f"landing_day=2026-04-0{number}"
+        folder.rename(root.root / f"gone-{number}")
+    assert run(root, "04-03").days == (day("04-01"), day("04-03"))
+    assert tree(root, "usage_daily", "usage_ids") == before
+
+
+def test_a_day_that_cannot_be_read_again_is_known_to_the_days_after_it(root: DataRoot) -> None:
+    land(root, "04-01", [event("1", "04-01")])
+    gone = land(root, "04-02", [event("2", "04-02")])
+    land(root, "04-03", [event("2", "04-02"), event("3", "04-03")])
+    run(root, "04-03", MeteringSpec(features=(FeatureDefinition("calls"),)))
+    gone.unlink()
+    assert run(root, "04-03").days == (day("04-01"), day("04-03"))
+    assert [counted for _, counted, *_ in receipts(root)] == [1, 1, 1]
+    checked(root)
+
+
 def test_a_run_with_nothing_new_changes_no_file(root: DataRoot) -> None:
     land(root, "04-01", [event("1", "04-01")])
     run(root, "04-02")
