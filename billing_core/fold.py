@@ -19,12 +19,14 @@ from billing_core.actions import (
     CreateCustomer,
     DeleteCustomer,
     GrantCredit,
+    IssueCreditNote,
     Outcome,
     OutcomeStatus,
     OverrideTerms,
     Pause,
     Payment,
     ReasonCode,
+    Refund,
     RemoveSeats,
     Resume,
     RevokeCredit,
@@ -33,9 +35,11 @@ from billing_core.actions import (
     TopUp,
     UndoCancel,
     UpdateCustomer,
+    WriteOff,
     may_do,
 )
 from billing_core.cancelling import cancel, delete_customer, undo_cancel
+from billing_core.correcting import credit_invoice, refund, write_off
 from billing_core.crediting import grant_credit, revoke_credit
 from billing_core.cycle import take_boundary
 from billing_core.drawing import LedgerEntry
@@ -164,6 +168,9 @@ _TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] =
     GrantCredit: grant_credit,
     RevokeCredit: revoke_credit,
     Payment: take_payment,
+    IssueCreditNote: credit_invoice,
+    WriteOff: write_off,
+    Refund: refund,
     Pause: pause,
     Resume: resume,
     DeleteCustomer: delete_customer,

@@ -23,6 +23,7 @@ from billing_core.records import (
     records_with,
     with_credited,
     with_record,
+    with_unused,
 )
 from billing_core.setting import Setting
 from billing_core.state import (
@@ -80,7 +81,7 @@ def issue(
 
     rule: INV-3, INV-9, PAY-0, CUS-1; ACT-3 and USE-7 for what was posted before.
     """
-    customer = known(state)
+    customer, state = known(state), with_unused(state, charges)
     name = invoice_id_of(state, cause)
     if name in setting.booked:
         return _rebooked(state, subscription, cause, charges, setting)

@@ -11,7 +11,14 @@ from billing_core.cancelling import end_unpaid
 from billing_core.invoice import Invoice, InvoiceType
 from billing_core.issuing import PREPAID, day_of
 from billing_core.money import Currency, Money
-from billing_core.records import failed, is_failing, paid, paid_in_advance, with_record
+from billing_core.records import (
+    failed,
+    is_failing,
+    paid,
+    paid_in_advance,
+    record_called,
+    with_record,
+)
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, InvoiceRecord, Status, Subscription
 from billing_core.step import Applied, Notice, Refused, Step, refused
@@ -27,15 +34,17 @@ def take_payment(state: CustomerState, action: Payment, at: datetime, setting: S
     checkout = _checkout(subscription, action)
     if subscription is not None and checkout is not None:
         return _take_first(state, subscription, checkout, action, at=at, setting=setting)
-    record = _named(state, action, setting)
+    record = record_called(state, action.invoice, setting)
     if record is None:
-        return refused(state, ReasonCode.UNKNOWN_INVOICE, f"no invoice is {_text(action)}")
+        return refused(
+            state, ReasonCode.UNKNOWN_INVOICE, f"no invoice is {name_text(action.invoice)}"
+        )
     currency = record.total.currency
     no = _too_fine(action, currency)
     if no is not None:
         return Step(state, no)
     if action.result == "succeeded":
-        return Step(_restored(paid(state, record.id, _amount(action, currency))))
+        return Step(restored(paid(state, record.id, _amount(action, currency))))
     if record.type in PREPAID and record.unpaid.minor > 0:
         raise NotBilledYet(what="a purchase whose payment failed", where=f"action {action.id}")
     if subscription is None or record.type not in DUNNED:
@@ -96,24 +105,7 @@ def _too_fine(action: Payment, currency: Currency) -> Refused | None:
     )
 
 
-def _named(state: CustomerState, action: Payment, setting: Setting) -> InvoiceRecord | None:
-    """The invoice that a payment names: by id or number, or the last of a type and date.
-
-    A checkout that was paid on a later day is still found by its own date, which its id
-    keeps (PAY-0).
-    """
-    named = action.invoice
-    for record in reversed(state.invoices):
-        if isinstance(named, InvoiceReference):
-            days = (str(record.billing_day), record.id.rpartition("/")[2])
-            if record.type == named.type and str(named.on) in days:
-                return record
-        elif record.id == setting.numbers.get(named, named):
-            return record
-    return None
-
-
-def _restored(state: CustomerState) -> CustomerState:
+def restored(state: CustomerState) -> CustomerState:
     """Active again, once no failed invoice of the subscription is unpaid. Rule PAY-1."""
     subscription = state.subscription
     if subscription is None or subscription.status is not Status.PAST_DUE:
@@ -147,6 +139,6 @@ def _failed(
     return Step(state, notices=notices)
 
 
-def _text(action: Payment) -> str:
-    named = action.invoice
+def name_text(named: str | InvoiceReference) -> str:
+    """An invoice as an action names it, for people."""
     return f"{named.type} on {named.on}" if isinstance(named, InvoiceReference) else repr(named)

@@ -5,17 +5,24 @@ as a payment; who is dunned for what is unpaid is decided by `paying`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from math import floor
 
+from billing_core.actions import InvoiceReference
 from billing_core.catalog import Catalog
-from billing_core.invoice import Invoice, LineType
+from billing_core.invoice import Invoice, InvoiceLine, LineType
 from billing_core.money import Money
 from billing_core.setting import Setting
-from billing_core.state import Customer, CustomerState, InvoiceRecord, Subscription
+from billing_core.state import (
+    Customer,
+    CustomerState,
+    GivenBack,
+    InvoiceRecord,
+    Subscription,
+)
 from billing_core.tax import rate_bp, treatment
 
 
@@ -34,10 +41,10 @@ def records_with(
     What was paid on its checkout is its own; where payment is assumed the rest is paid too.
     rule: PAY-0, PAY-2, TAX-2.
     """
-    whole = invoice.total
+    whole, nothing = invoice.total, Money(0, invoice.currency)
     owed, paid, records = whole.minor, 0, []
     for item in state.invoices:
-        over = item.paid.minor + item.credited.minor - item.total.minor
+        over = -item.unpaid.minor
         if item.id == invoice.id:
             paid += item.paid.minor
             continue
@@ -54,11 +61,60 @@ def records_with(
         billing_day=invoice.billing_day,
         total=whole,
         paid=Money(paid, invoice.currency),
-        credited=Money(0, invoice.currency),
+        credited=nothing,
+        refunded=nothing,
+        written_off=nothing,
+        made=invoice,
         rates=_rates(invoice),
         subscription_id=subscription.id,
     )
-    return (*records, record)
+    return (*_with_adjusted(records, invoice), record)
+
+
+def _with_adjusted(records: Sequence[InvoiceRecord], invoice: Invoice) -> Sequence[InvoiceRecord]:
+    """The records that know what the adjustments of a new invoice give back of theirs. PST-2."""
+    back: dict[str | None, list[GivenBack]] = defaultdict(list)
+    for line in invoice.lines:
+        if line.type is LineType.ADJUSTMENT and line.amount.minor < 0:
+            back[line.corrects] += _given_back(line.type, line.code, line.tax_rate_bp, -line.amount)
+    if not back:
+        return records
+    return [replace(it, given_back=(*it.given_back, *back[it.id])) for it in records]
+
+
+def with_unused(state: CustomerState, charges: Iterable[InvoiceLine]) -> CustomerState:
+    """The state that knows what unused days give back of the invoice that opened the period.
+
+    takes: charges of what ends the period, before its credits are cut.
+    rule:  PST-2.
+    """
+    unused = [line for line in charges if line.charge_type == "unused"]
+    if not unused or state.subscription is None:
+        return state
+    opened = record_named(state, state.subscription.invoice_id)
+    if opened is None:
+        return state
+    rates, back = dict(opened.rates), list(opened.given_back)
+    for line in unused:
+        kind = LineType.PLAN_BASE if line.code is None else LineType.FEATURE_SEATS
+        back += _given_back(kind, line.code, rates.get(line.tax_category), -line.amount)
+    return _with(state, replace(opened, given_back=tuple(back)))
+
+
+def _given_back(
+    kind: LineType, code: str | None, rate: int | None, amount: Money
+) -> Iterator[GivenBack]:
+    """An amount given back, and its tax."""
+    yield GivenBack(kind, code, rate, amount)
+    if rate:
+        tax = Money.rounded(amount.exact * Fraction(rate, 10_000), amount.currency)
+        yield GivenBack(LineType.TAX, None, rate, tax)
+
+
+def _with(state: CustomerState, record: InvoiceRecord) -> CustomerState:
+    """The state with a record in the place of that of the same invoice."""
+    records = tuple(record if it.id == record.id else it for it in state.invoices)
+    return replace(state, invoices=records)
 
 
 def _rates(invoice: Invoice) -> tuple[tuple[str, int | None], ...]:
@@ -113,30 +169,32 @@ def with_credited(state: CustomerState, note: Invoice) -> CustomerState:
     rule: SUB-9, PAY-2, CNV-4.
     """
     known = [record.id for record in state.invoices]
-    parts: dict[str | None, int] = defaultdict(int)
-    for name, minor in _parts(note):
-        parts[name if name in known else known[-1]] += minor
-    records = tuple(
-        _reckoned(
-            replace(record, credited=record.credited - Money(parts[record.id], note.currency))
-        )
-        if record.id in parts
-        else record
-        for record in state.invoices
-    )
-    return replace(state, invoices=records)
+    parts: dict[str | None, list[GivenBack]] = defaultdict(list)
+    for name, part in _parts(note):
+        parts[name if name in known else known[-1]].append(part)
+    return replace(state, invoices=tuple(_credited(it, parts[it.id]) for it in state.invoices))
 
 
-def _parts(note: Invoice) -> Iterator[tuple[str | None, int]]:
-    """Whose each part of a note is, in minor units: its lines, and its tax shared by them."""
+def _credited(record: InvoiceRecord, parts: Sequence[GivenBack]) -> InvoiceRecord:
+    if not parts:
+        return record
+    minor = record.credited.minor + sum(part.amount.minor for part in parts)
+    credited, back = Money(minor, record.total.currency), (*record.given_back, *parts)
+    return _reckoned(replace(record, credited=credited, given_back=back))
+
+
+def _parts(note: Invoice) -> Iterator[tuple[str | None, GivenBack]]:
+    """Whose each part of a note is: its lines, and its tax shared by them."""
     bases: dict[int | None, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))
     for line in note.lines:
         if line.type is not LineType.TAX:
             bases[line.tax_rate_bp][line.corrects] += line.amount.minor
-            yield line.corrects, line.amount.minor
+            yield line.corrects, GivenBack(line.type, line.code, line.tax_rate_bp, -line.amount)
     for line in note.lines:
         if line.type is LineType.TAX:
-            yield from _shared(line.amount.minor, bases[line.tax_rate_bp])
+            for name, minor in _shared(line.amount.minor, bases[line.tax_rate_bp]):
+                amount = Money(-minor, note.currency)
+                yield name, GivenBack(LineType.TAX, None, line.tax_rate_bp, amount)
 
 
 def _shared(minor: int, bases: Mapping[str | None, int]) -> Iterator[tuple[str | None, int]]:
@@ -150,9 +208,35 @@ def _shared(minor: int, bases: Mapping[str | None, int]) -> Iterator[tuple[str |
         yield name, floors[place] + (place in raised)
 
 
+def record_called(
+    state: CustomerState, named: str | InvoiceReference, setting: Setting
+) -> InvoiceRecord | None:
+    """The invoice that an action names: by id or number, or the last of a type and date.
+
+    A checkout that was paid on a later day is still found by its own date, which its id
+    keeps.
+    rule: PAY-0.
+    """
+    for record in reversed(state.invoices):
+        if isinstance(named, InvoiceReference):
+            days = (str(record.billing_day), record.id.rpartition("/")[2])
+            if record.type == named.type and str(named.on) in days:
+                return record
+        elif record.id == setting.numbers.get(named, named):
+            return record
+    return None
+
+
 def record_named(state: CustomerState, name: str | None) -> InvoiceRecord | None:
     """What is known of an invoice; None where there is none of that id."""
     return next((record for record in state.invoices if record.id == name), None)
+
+
+def _known(state: CustomerState, name: str) -> InvoiceRecord:
+    record = record_named(state, name)
+    if record is None:
+        raise ValueError(f"{state.customer_id} has no invoice {name}")
+    return record
 
 
 def without_record(state: CustomerState, invoice: Invoice) -> CustomerState:
@@ -168,7 +252,9 @@ def paid_in_advance(state: CustomerState, draft: Invoice, amount: Money) -> Cust
     """
     if record_named(state, draft.id) is None:
         none = Money(0, draft.currency)
-        record = InvoiceRecord(draft.id, draft.type, draft.billing_day, none, none, none)
+        record = InvoiceRecord(
+            draft.id, draft.type, draft.billing_day, none, none, none, none, none
+        )
         state = replace(state, invoices=(*state.invoices, record))
     return paid(state, draft.id, amount)
 
@@ -179,22 +265,26 @@ def paid(state: CustomerState, name: str, amount: Money | None) -> CustomerState
     takes: amount, None for all that is unpaid; of a paid invoice that is its total again.
     rule:  PAY-2, TAX-2.
     """
-    records = tuple(
-        _reckoned(replace(item, paid=item.paid + (amount or _asked(item))))
-        if item.id == name
-        else item
-        for item in state.invoices
-    )
-    return replace(state, invoices=records)
+    item = _known(state, name)
+    return _with(state, _reckoned(replace(item, paid=item.paid + (amount or _asked(item)))))
 
 
 def failed(state: CustomerState, name: str) -> CustomerState:
     """The state in which one more attempt to collect an invoice has failed. Rule PAY-1."""
-    records = tuple(
-        replace(item, failures=item.failures + 1) if item.id == name else item
-        for item in state.invoices
-    )
-    return replace(state, invoices=records)
+    item = _known(state, name)
+    return _with(state, replace(item, failures=item.failures + 1))
+
+
+def refunded(state: CustomerState, name: str, amount: Money) -> CustomerState:
+    """The state in which money paid for an invoice has gone back. Rule PAY-2."""
+    item = _known(state, name)
+    return _with(state, replace(item, refunded=item.refunded + amount))
+
+
+def written_off(state: CustomerState, name: str, amount: Money) -> CustomerState:
+    """The state in which an amount of an invoice is asked for no more. Rule PAY-2."""
+    item = _known(state, name)
+    return _with(state, _reckoned(replace(item, written_off=item.written_off + amount)))
 
 
 def given_up(state: CustomerState, subscription: Subscription) -> CustomerState:

@@ -4,12 +4,12 @@ State is a value that the fold carries from event to event. It is a cache: folde
 from the customer's first action it comes out the same.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
 
-from billing_core.invoice import Invoice, InvoiceType
+from billing_core.invoice import Invoice, InvoiceType, LineType
 from billing_core.money import Money
 from billing_core.period import Period, Window
 from billing_core.terms import Terms
@@ -177,13 +177,31 @@ class CustomerCredit:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenBack:
+    """A part of an invoice that a later document gave back. Rule PST-2.
+
+    type, code, rate_bp: of the line that is corrected; of an adjustment, its own type.
+    amount:              > 0, before tax; of type `tax` the tax at that rate.
+    """
+
+    type: LineType
+    code: str | None
+    rate_bp: int | None
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceRecord:
     """What payments and corrections need to know of an invoice that was made. PAY-0, PAY-2.
 
+    paid, refunded:  what came in for it, but for what later invoices drew; what went back.
+    credited:        by credit notes; written_off: what is asked for no more.
     rates:           the tax rate of each category of its own lines; None for no tax (TAX-2).
     subscription_id: whose charges it has; None where it is of none known here.
     failures:        failed attempts to collect it that count for the dunning (PAY-1); 0 again
                      when nothing is unpaid.
+    given_back:      what later documents gave back of it, credit notes and others (PST-2).
+    made:            the invoice; not kept as text, since what is posted stands in the books.
     is_uncollectible: the dunning has ended without success; no more when nothing is unpaid.
     """
 
@@ -193,14 +211,20 @@ class InvoiceRecord:
     total: Money
     paid: Money
     credited: Money
+    refunded: Money
+    written_off: Money
     rates: tuple[tuple[str, int | None], ...] = ()
     subscription_id: str | None = None
     failures: int = 0
     is_uncollectible: bool = False
+    given_back: tuple[GivenBack, ...] = ()
+    made: Invoice | None = field(default=None, compare=False, repr=False)
 
     @property
     def unpaid(self) -> Money:
-        return self.total - self.paid - self.credited
+        """Still to pay; below 0, what was paid too much. Rule PAY-2."""
+        left = self.total.minor - self.paid.minor + self.refunded.minor
+        return Money(left - self.credited.minor - self.written_off.minor, self.total.currency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,14 @@ BALANCES: Schema = {
     "customer_id": pl.String,
     "currency": pl.String,
     "paid_minor": pl.Int64,
+    "refunded_minor": pl.Int64,
     "credited_minor": pl.Int64,
+    "written_off_minor": pl.Int64,
     "unpaid_minor": pl.Int64,
     "paid": QUANTITY,
+    "refunded": QUANTITY,
     "credited": QUANTITY,
+    "written_off": QUANTITY,
     "unpaid": QUANTITY,
     "is_uncollectible": pl.Boolean,
 }
@@ -135,7 +139,13 @@ def _last_end(subscription: Subscription) -> datetime | None:
 
 def _balances(state: CustomerState) -> Iterator[tuple[Any, ...]]:
     for it in state.invoices:
-        amounts: tuple[Money, ...] = (it.paid, it.credited, it.unpaid)
+        amounts: tuple[Money, ...] = (
+            it.paid,
+            it.refunded,
+            it.credited,
+            it.written_off,
+            it.unpaid,
+        )
         yield (
             it.id,
             state.customer_id,

@@ -24,14 +24,19 @@
 --   subtotal_minor: sum of all lines but tax
 --   tax_minor: sum of the tax lines
 --   total_minor: subtotal and tax
---   paid_minor: paid so far; null where no run has told
+--   paid_minor: paid so far, less what later invoices drew; null where no run
+--       has told
+--   refunded_minor: paid back so far; null where no run has told
 --   credited_minor: credited so far; null where no run has told
+--   written_off_minor: asked for no more; null where no run has told
 --   unpaid_minor: still to pay; null where no run has told
 --   subtotal: sum of all lines but tax
 --   tax: sum of the tax lines
 --   total: subtotal and tax
---   paid: paid so far; null where no run has told
---   credited: credited so far; null where no run has told
+--   paid: paid so far, less what later invoices drew; null as above
+--   refunded: paid back so far; null as above
+--   credited: credited so far; null as above
+--   written_off: asked for no more; null as above
 --   unpaid: still to pay; null where no run has told
 --   is_uncollectible: its dunning has ended without success; null as above
 --   billing_day: date of the invoice in the customer's time zone
@@ -62,10 +67,14 @@ balances as (
     select
         invoice_id,
         paid_minor,
+        refunded_minor,
         credited_minor,
+        written_off_minor,
         unpaid_minor,
         paid,
+        refunded,
         credited,
+        written_off,
         unpaid,
         is_uncollectible,
     from invoice_balances
@@ -91,13 +100,17 @@ select
     made.tax_minor,
     made.total_minor,
     balances.paid_minor,
+    balances.refunded_minor,
     balances.credited_minor,
+    balances.written_off_minor,
     balances.unpaid_minor,
     made.subtotal,
     made.tax,
     made.total,
     balances.paid,
+    balances.refunded,
     balances.credited,
+    balances.written_off,
     balances.unpaid,
     balances.is_uncollectible,
     made.billing_day,

@@ -28,6 +28,8 @@ def state(customer: str) -> CustomerState:
         total=invoice.total,
         paid=Money(1000, samples.USD),
         credited=Money(0, samples.USD),
+        refunded=Money(0, samples.USD),
+        written_off=Money(0, samples.USD),
     )
     subscription = Subscription(
         f"{customer}:1", Status.ACTIVE, PRO, samples.APRIL.start, period=samples.APRIL

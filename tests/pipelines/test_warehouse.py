@@ -56,6 +56,8 @@ def balance(customer: str) -> InvoiceRecord:
         total=invoice.total,
         paid=paid,
         credited=Money(0, samples.USD),
+        refunded=Money(0, samples.USD),
+        written_off=Money(0, samples.USD),
     )
 
 
