@@ -250,16 +250,14 @@ def _cut_then(
 ) -> tuple[Money, Sequence[AdjustmentDue]]:
     """What a posted invoice cut off, and what is due beside it. Rules CHG-6, INV-10.
 
-    Only an invoice whose lines add up to nothing, some of them negative, was cut: what its
-    credits would be now beyond what it shows is a customer credit. Of any other the
-    difference is due, as of its charges.
+    Of one that was cut, what its credits would be now beyond what it shows is a customer
+    credit. Of any other the difference is due, as of its charges.
     """
     lines = [line for line in booked.lines if line.charge_type != "customer_credit"]
-    plain = [line.amount.minor for line in lines if line.type is not LineType.TAX]
     shown = [line for line in lines if line.type is LineType.CREDIT]
     unused = [line for line in charges if line.type is LineType.CREDIT]
     cut = net(shown, booked.total).minor - net(unused, booked.total).minor
-    if sum(plain) or min(plain, default=0) == 0 or cut < 0:
+    if not _was_cut(booked) or cut < 0:
         changed = differences(lines, charges, name=booked.id, day=booked.billing_day)
         return Money(0, booked.currency), [*due, *changed]
     cut += sum(-item.amount.minor for item in due if item.amount.minor < 0)
@@ -270,6 +268,19 @@ def _cut_then(
         day=booked.billing_day,
     )
     return Money(cut, booked.currency), [*(it for it in due if it.amount.minor > 0), *changed]
+
+
+def _was_cut(booked: Invoice) -> bool:
+    """Whether an invoice has no room for more credit: its charges or its total are used up.
+
+    Where a credit takes back tax at a higher rate than the charges carry, the total is what
+    limits it, to the last unit but one; it then draws no customer credit (`assembled`).
+    """
+    own = [it for it in booked.lines if it.type is not LineType.TAX]
+    plain = [it.amount.minor for it in own if it.charge_type != "customer_credit"]
+    if min(plain, default=0) >= 0:
+        return False
+    return not sum(plain) or (booked.total.minor <= 1 and len(plain) == len(own))
 
 
 def _less_drawn(

@@ -55,8 +55,13 @@ def is_above_without_price(feature: FeatureTerms, held: int) -> bool:
 
 
 def charged_seats(feature: FeatureTerms, held: int) -> int:
-    """Seats above the included, which is a whole number of seats."""
-    return 0 if feature.unlimited else max(held - int(feature.included), 0)
+    """Seats above the included, a whole number; none where the plan sells no more. Rule SEAT-5.
+
+    Who holds more when he comes to such a plan, by a change that waited or by its catalog,
+    keeps them free of charge.
+    """
+    is_free = feature.unlimited or feature.price is None
+    return 0 if is_free else max(held - int(feature.included), 0)
 
 
 def open_seats(terms: Terms, held: Mapping[str, int]) -> tuple[SeatHolding, ...]:

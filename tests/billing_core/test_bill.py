@@ -25,6 +25,7 @@ from billing_core.invoice import Invoice, InvoiceType, LineType
 from billing_core.setting import NEVER, Setting
 from billing_core.usage import WindowKey
 from tests.billing_core.builders import (
+    LADDER,
     Metered,
     Used,
     act,
@@ -116,6 +117,27 @@ def test_a_surplus_credit_outlives_the_posting_of_its_invoice(
     later = [*START, *ending, subscribed("2026-05-10", id="s2")]
     told = folded(later, with_booked(setting, first.invoices), "2026-05-20")
     assert invoices(told)[-1] == invoices(folded(later, setting, "2026-05-20"))[-1]
+
+
+def test_a_credit_cut_to_the_tax_of_its_invoice_outlives_the_posting() -> None:
+    """Rules CHG-6, TAX-2: 10.00 at 9 % bear 9.01 of the 14.50 at 21 %; 5.49 stay, posted or not."""
+    features = {**LADDER["features"]}
+    features["api_calls"] = {**features["api_calls"], "tax_category": "reduced"}
+    rates = {"standard": "2100", "reduced": "900"}
+    catalog = ladder(
+        features=features,
+        seller={"name": "Example Labs B.V.", "country": "NL"},
+        tax=[
+            {"country": "NL", "category": name, "rate_bp": rate, "from": "2012-10-01"}
+            for name, rate in rates.items()
+        ],
+    )
+    setting = setting_of(catalog, uses=[use("2026-04-10", "10500")])
+    story = [created(is_taxed=True, country="NL"), subscribed("2026-04-01")]
+    story += [act("2026-04-16", "cancel", when="now")]
+    first = folded(story, setting, "2026-04-30")
+    assert credits_left(first) == ["5.49"]
+    assert same(folded(story, with_booked(setting, first.invoices), "2026-06-30")) == same(first)
 
 
 def test_customer_credits_drawn_by_posted_invoices_are_gone() -> None:

@@ -76,6 +76,7 @@ WITHOUT_PRICE = {
 def test_charged_seats(held: int, charged: int) -> None:
     assert charged_seats(editors().by_code["editors"], held) == charged
     assert charged_seats(editors(unlimited=True).by_code["editors"], held) == 0
+    assert charged_seats(editors(price=None).by_code["editors"], held) == 0
 
 
 @pytest.mark.parametrize(("held", "above"), WITHOUT_PRICE.values(), ids=WITHOUT_PRICE)
