@@ -123,7 +123,7 @@ class _Sieve:
 
     @classmethod
     def of(cls, digests: Digests) -> "_Sieve":
-        bits = min(max(len(digests), 1).bit_length() + 3, _MOST_BITS)
+        bits = min(max(len(digests), 1).bit_length() + 2, _MOST_BITS)
         leading, trailing = np.zeros(1 << bits, np.bool_), np.zeros(1 << bits, np.bool_)
         shift, mask = np.uint64(64 - bits), np.uint64((1 << bits) - 1)
         leading[(digests >> shift).view(np.int64)] = True
@@ -139,9 +139,9 @@ class _Sieve:
         return np.concatenate([np.empty(0, np.intp), *found])
 
     def _places(self, digests: Digests) -> Places:
-        likely = np.flatnonzero(self.leading.take((digests >> self.shift).view(np.int64)))
+        likely = np.flatnonzero(self.leading.take((digests >> self.shift).view(np.int64), mode="clip"))
         trailing = (digests.take(likely) & self.mask).view(np.int64)
-        return likely.compress(self.trailing.take(trailing))
+        return likely.compress(self.trailing.take(trailing, mode="clip"))
 
 
 def _stands_in(digests: Digests, wanted: Digests) -> npt.NDArray[np.bool_]:

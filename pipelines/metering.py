@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from functools import partial
+from functools import cache, partial
 
 import duckdb
 import polars as pl
@@ -115,7 +115,16 @@ def meter_days(
 
 
 def connected(threads: int = THREADS) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB that holds to UTC and to its share of memory."""
+    """A connection to an in-memory DuckDB that holds to UTC and to its share of memory.
+
+    The database is made once a process, since that takes as long as counting 30,000 events;
+    what is registered or temporary belongs to the connection and ends with it.
+    """
+    return _database(threads).cursor()
+
+
+@cache
+def _database(threads: int) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("set global TimeZone = 'UTC'")
     connection.execute(f"set threads = {threads}")
