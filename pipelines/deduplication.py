@@ -139,7 +139,8 @@ class _Sieve:
         return np.concatenate([np.empty(0, np.intp), *found])
 
     def _places(self, digests: Digests) -> Places:
-        likely = np.flatnonzero(self.leading.take((digests >> self.shift).view(np.int64), mode="clip"))
+        leading = (digests >> self.shift).view(np.int64)
+        likely = np.flatnonzero(self.leading.take(leading, mode="clip"))
         trailing = (digests.take(likely) & self.mask).view(np.int64)
         return likely.compress(self.trailing.take(trailing, mode="clip"))
 
