@@ -107,6 +107,8 @@ def _rows(
             "value": _filled(value, Decimal(1)),
             "row_number": pa.array(np.arange(first + 1, first + rows + 1)),
         }
+        if "retracts" in columns:
+            columns["retracts"] = _without_empty(columns["retracts"])
         first += rows
         yield pa.RecordBatch.from_pydict(columns)
 
@@ -138,3 +140,11 @@ def _filled(column: pa.Array, value: str | Decimal) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         return _filled(column.dictionary_decode(), value).dictionary_encode()
     return pc.fill_null(column, pa.scalar(value, column.type))
+
+
+def _without_empty(column: pa.Array) -> pa.Array:
+    """Texts, null where one is empty: many writers have no other way to name nothing."""
+    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    return pc.if_else(
+        pc.equal(plain, pa.scalar("", plain.type)), pa.scalar(None, plain.type), plain
+    )

@@ -402,6 +402,8 @@ def _absent(name: str, default_source: str) -> str:
 def _defaulted(name: str, read: str, mapping: UsageMapping | None, default_source: str) -> str:
     if name == "source":
         return f"coalesce({read}, {text_literal(default_source)})"
+    if name == "retracts":
+        return f"nullif({read}, '')"
     if name == "value" and mapping is None:
         return f"coalesce({read}, 1::decimal(38, 9))"
     if name in CACHE_TOKENS:

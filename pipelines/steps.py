@@ -142,18 +142,21 @@ def holds(root: DataRoot, through: date, given: Known) -> tuple[Hold, ...]:
 
 
 def _without_usage(root: DataRoot, through: date, given: Known) -> list[tuple[Hold, date]]:
-    """Everybody, where a day was metered without a file that had landed: it may be anyone's.
+    """Everybody, where a file that had landed is not metered: it may be anyone's.
 
+    Either its day was metered without it, or the day cannot be metered again since it landed.
     returns: with the landing day of each such file.
     """
-    unread = read_receipts(root, through).filter(pl.col("rows").is_null())
-    places = set(unread.select("landing_day", "path").iter_rows())
-    lost = (
-        file
+    receipts = read_receipts(root, through).select("landing_day", "path", "rows")
+    rows = {(day, path): rows for day, path, rows in receipts.iter_rows()}
+    days = [
+        file.landing_day
         for file in read_register(root).files
-        if file.is_used and (file.landing_day, file.path) in places
-    )
-    days = [file.landing_day for file in lost if reading_problem(root, file) is not None]
+        if file.is_used
+        and file.landing_day <= through
+        and rows.get((file.landing_day, file.path)) is None
+        and ((file.landing_day, file.path) not in rows or reading_problem(root, file) is not None)
+    ]
     return [(Hold(it.customer_id, "missing_usage"), day) for it in given.customers for day in days]
 
 

@@ -335,6 +335,22 @@ def test_usage_is_never_read_with_a_mapping_that_it_did_not_land_under(
     assert read_drafts(root).summary.hash == hash_before
 
 
+def test_what_lands_on_a_day_that_cannot_be_metered_again_holds_the_invoices(
+    root: DataRoot,
+) -> None:
+    gone = roots.land_usage(root, [calls("acme", 150)], THROUGH, "gone.parquet")
+    was = gone.read_bytes()
+    run(root)
+    gone.unlink()
+    roots.land_usage(root, [calls("acme", 10, "e")], THROUGH, "more.parquet")
+    run(root)
+    assert {it.reason for it in read_drafts(root).holds} == {"missing_usage"}
+    assert roots.post_all(root).invoices == ()
+    gone.write_bytes(was)
+    owed(run(root), ["29.00", "35.00"])
+    assert read_drafts(root).holds == ()
+
+
 @pytest.mark.parametrize("name", ["us[1]e.parquet", "*.parquet", "????.parquet", "it's.parquet"])
 def test_a_file_name_is_no_pattern(name: str, root: DataRoot) -> None:
     path = roots.usage_path(root, LANDED, name)

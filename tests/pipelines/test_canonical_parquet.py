@@ -86,6 +86,24 @@ def test_a_retraction_in_a_plain_column_is_not_used_at_the_edge_of_a_window(root
     assert quantities(taken) == {"calls": "2"}
 
 
+@pytest.mark.parametrize("is_coded", [True, False])
+@pytest.mark.parametrize("rows_a_query", [1, metering.GROUP_ROWS])
+def test_an_empty_retracts_takes_nothing_back_and_is_use(
+    root: DataRoot, monkeypatch: pytest.MonkeyPatch, *, is_coded: bool, rows_a_query: int
+) -> None:
+    monkeypatch.setattr(metering, "GROUP_ROWS", rows_a_query)
+    texts = pa.dictionary(pa.int32(), pa.string()) if is_coded else pa.string()
+    rows = [
+        event("1", "04-01", retracts=""),
+        event("2", "04-01"),
+        event("r", "04-01", retracts="2"),
+    ]
+    write(root, table(rows, retracts=texts))
+    run(root, "04-01")
+    assert receipts(root) == [(3, 1, 0, 0, 0, 1, 1)]
+    assert daily(root) == [("04-01", "04-01", "calls", 1, "1")]
+
+
 def test_a_filter_of_a_mapping_sees_what_is_null_in_a_plain_column(root: DataRoot) -> None:
     root.mappings.mkdir(parents=True)
     mapping = (
