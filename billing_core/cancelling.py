@@ -14,10 +14,12 @@ from billing_core.actions import Cancel, DeleteCustomer, ReasonCode
 from billing_core.cycle import (
     Settled,
     close_window,
+    owing_seats,
     paid_period,
     pending_true_ups,
     running,
     waived,
+    without_charge,
 )
 from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType
 from billing_core.issuing import (
@@ -32,12 +34,19 @@ from billing_core.issuing import (
 )
 from billing_core.money import Money
 from billing_core.period import Period
-from billing_core.rating import RatedWindow
 from billing_core.records import given_up, record_named
 from billing_core.seats import seat_months, seat_price
 from billing_core.setting import Setting
 from billing_core.settling import settle
-from billing_core.state import ENDED, CustomerState, InvoiceRecord, Status, Subscription, ended
+from billing_core.state import (
+    ENDED,
+    CancelReason,
+    CustomerState,
+    InvoiceRecord,
+    Status,
+    Subscription,
+    ended,
+)
 from billing_core.step import Scheduled, Step, refused
 
 
@@ -75,7 +84,8 @@ def delete_customer(
     subscription = state.subscription
     if subscription is None or subscription.status in ENDED:
         return Step(state)
-    left = replace(state, subscription=ended(subscription, at), adjustments=())
+    gone = ended(subscription, at, CancelReason.CUSTOMER_DELETED)
+    left = replace(state, subscription=gone, adjustments=())
     if subscription.window is None:
         return Step(left)
     closed = closed_now(state, subscription, at, setting).closed
@@ -91,7 +101,8 @@ def end_unpaid(
     rule: PAY-1, PAY-2, PAY-3.
     """
     settled = closed_now(state, subscription, at, setting)
-    state = replace(given_up(state, subscription), subscription=ended(subscription, at))
+    gone = ended(subscription, at, CancelReason.UNPAID)
+    state = replace(given_up(state, subscription), subscription=gone)
     return Step(state, windows=(settled.closed,))
 
 
@@ -109,7 +120,7 @@ def unused_credits(
     paid = subscription.plan_charge or Money(0, terms.currency)
     lines = [_credit(None, terms.plan_name, Fraction(paid.major) * share, subscription, at_day)]
     months = seat_months(terms, is_monthly=setting.policies_at(at).seat_price_is_monthly)
-    for holding in subscription.seats:
+    for holding in owing_seats(subscription, setting, at):
         feature = terms.by_code[holding.feature]
         exact = Fraction(holding.advance.major) * share
         if holding.additions:
@@ -178,10 +189,7 @@ def closed_now(
     """
     window = replace(running(subscription), end=day_of(setting, state, at), end_at=at)
     settled = close_window(state, subscription, window, setting)
-    if subscription.status is not Status.PAST_DUE:
-        return settled
-    usage = waived(settled.rated.usage)
-    return Settled(RatedWindow((), usage), replace(settled.closed, usage=usage))
+    return without_charge(settled) if subscription.status is Status.PAST_DUE else settled
 
 
 def _with_note(

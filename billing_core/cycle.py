@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+from billing_core.coming import coming, is_withdrawn, renewal_terms
 from billing_core.discounts import after_cycle, discount_line
 from billing_core.drawing import CREDITS, Drawn, draw, stretches, unit_of
-from billing_core.errors import BillingError
 from billing_core.invoice import InvoiceLine, InvoiceType, LineType, UsedFeature
 from billing_core.issuing import Cause, invoice_id_of, issue
 from billing_core.late_usage import (
@@ -23,32 +23,27 @@ from billing_core.late_usage import (
     without_more,
 )
 from billing_core.money import Money
-from billing_core.offers import began_at, offers_within, still_negotiated, version_for
+from billing_core.offers import began_at, offers_within, still_negotiated
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.rating import RatedWindow, rate_window
 from billing_core.seats import advance_lines, open_seats, true_up_lines
 from billing_core.setting import Setting
 from billing_core.settling import settle
-from billing_core.state import CustomerState, Funds, SeatHolding, Status, Subscription, ended
+from billing_core.state import (
+    CancelReason,
+    CustomerState,
+    Funds,
+    SeatHolding,
+    Status,
+    Subscription,
+    ended,
+)
 from billing_core.step import ClosedWindow, Step
 from billing_core.terms import Terms, with_lower_costs
 from billing_core.usage import WindowKey
 from billing_core.values import replace
 
 UNIT = {"monthly": "month", "quarterly": "quarter", "yearly": "year"}
-
-
-class PlanNotPriced(BillingError):
-    """A subscription renews on a plan that the catalog no longer prices."""
-
-    code = "PRICE-02"
-
-    def __init__(self, *, plan: str, interval: str | None, currency: str, on: date) -> None:
-        super().__init__(
-            what=f"plan {plan!r} has no {interval} price in {currency} on {on}",
-            where=f"the catalog version in force on {on}, plans.{plan}.prices",
-            mend="keep the price while someone is subscribed, or delete the plan with an option",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +55,42 @@ class Settled:
 
 
 def take_boundary(state: CustomerState, subscription: Subscription, setting: Setting) -> Step:
-    """The end of the running window. Rules INV-1, INV-2, INV-6, INV-7.
+    """The end of the running window. Rules INV-1, INV-2, INV-6, INV-7, CHG-13, CAT-8.
 
     takes: a subscription with a window, at the instant of its end.
     """
     window = running(subscription)
     settled = close_window(state, subscription, window, setting)
-    if subscription.terms.is_free:
-        free = replace(subscription, terms=_free_terms(subscription, window.end_at, setting))
-        renewed = next_window(state, free, setting)
-        return Step(replace(state, subscription=renewed), windows=(settled.closed,))
-    if subscription.cancel_on == window.end:
-        return _end(state, subscription, settled, setting)
-    if subscription.period is not None and subscription.period.end == window.end:
-        return _renew(state, subscription, settled, setting)
-    return _settle_month(state, subscription, settled, setting)
+    if paid_period(subscription).end != window.end:
+        return _settle_month(state, subscription, settled, subscription, setting)
+    reason = coming(subscription, setting, window.end_at).reason
+    if reason is not None:
+        return _end(state, subscription, settled, reason, setting)
+    terms = renewal_terms(subscription, setting, window.end_at)
+    opening = _opening(subscription, terms, window.end_at)
+    if opening.terms.is_free:
+        return _settle_month(state, subscription, settled, opening, setting)
+    return _renew(state, subscription, settled, opening, setting)
 
 
-def _free_terms(subscription: Subscription, at: datetime, setting: Setting) -> Terms:
-    """A free plan's terms for its next month: the catalog's. Rules FAIR-4, SUB-2."""
+def _opening(subscription: Subscription, terms: Terms, at: datetime) -> Subscription:
+    """A subscription with the terms of its next period, of which nothing is charged yet.
+
+    rule: CHG-13, OFR-3: a discount is lost on another plan or interval.
+    """
     own = subscription.terms
-    version = version_for(subscription, setting, at)
-    return version.terms.get((own.plan, None, own.currency.code), own)
+    is_same = (terms.plan, terms.interval) == (own.plan, own.interval)
+    held = {holding.feature: holding.held for holding in subscription.seats}
+    return replace(
+        subscription,
+        terms=terms,
+        seats=open_seats(terms, held),
+        discount=subscription.discount if is_same else None,
+        plan_charge=Money(0, terms.currency),
+        next_plan=None,
+        next_interval=None,
+        negotiated=still_negotiated(subscription, terms.plan, at),
+    )
 
 
 def running(subscription: Subscription) -> Window:
@@ -99,6 +108,21 @@ def paid_period(subscription: Subscription) -> Period:
 
 
 def close_window(
+    state: CustomerState, subscription: Subscription, window: Window, setting: Setting
+) -> Settled:
+    """A window settled as it closes; where its plan was withdrawn nothing is charged. CAT-8."""
+    settled = _closed(state, subscription, window, setting)
+    is_waived = is_withdrawn(subscription, setting, window.end_at)
+    return without_charge(settled) if is_waived else settled
+
+
+def without_charge(settled: Settled) -> Settled:
+    """A closed window with all that it would charge waived. Rules PAY-3, CAT-8."""
+    usage = waived(settled.rated.usage)
+    return Settled(RatedWindow((), usage), replace(settled.closed, usage=usage))
+
+
+def _closed(
     state: CustomerState, subscription: Subscription, window: Window, setting: Setting
 ) -> Settled:
     """The window rated at its own terms with the usage known at its cutoff. Rules USE-3, USE-8.
@@ -170,11 +194,11 @@ def _lower_costs(
     rule: CRD-3: a higher cost waits for renewal, and a lowered one is kept until then.
     """
     own, since = subscription.terms, began_at(subscription, setting)
-    key, found = (own.plan, own.interval, own.currency.code), []
+    found = []
     for at, version in offers_within(
         subscription, setting, since, until=window.end_at, is_included=False
     ):
-        offered = version.terms.get(key)
+        offered = version.terms_in(own.plan, own.interval, own.currency)
         if offered is not None:
             lower = with_lower_costs(own, offered)
             if lower != own:
@@ -266,10 +290,19 @@ def pending_true_ups(
     """The true-ups of the running period. Rule SEAT-2."""
     return true_up_lines(
         subscription.terms,
-        subscription.seats,
+        owing_seats(subscription, setting, at),
         paid_period(subscription),
         is_monthly=setting.policies_at(at).seat_price_is_monthly,
     )
+
+
+def owing_seats(
+    subscription: Subscription, setting: Setting, at: datetime
+) -> tuple[SeatHolding, ...]:
+    """Seats with the true-ups that are owed for them: none on a withdrawn plan. CAT-8."""
+    if not is_withdrawn(subscription, setting, at):
+        return subscription.seats
+    return tuple(replace(holding, additions=()) for holding in subscription.seats)
 
 
 def waived(usage: Sequence[UsedFeature]) -> tuple[UsedFeature, ...]:
@@ -278,31 +311,25 @@ def waived(usage: Sequence[UsedFeature]) -> tuple[UsedFeature, ...]:
 
 
 def _renew(
-    state: CustomerState, subscription: Subscription, settled: Settled, setting: Setting
+    state: CustomerState,
+    subscription: Subscription,
+    settled: Settled,
+    opening: Subscription,
+    setting: Setting,
 ) -> Step:
-    """A billing month: overage and true-ups at the old terms, the new period at the new."""
+    """A billing month: overage and true-ups at the old terms, the new period at the new.
+
+    The first paid period of a subscription that was free until then is its initial one (INV-4).
+    """
     window = settled.closed.window
     at, start = window.end_at, window.end
-    terms = renewal_terms(subscription, setting, at)
-    months = MONTHS[terms.interval or "monthly"]
+    is_first = subscription.terms.is_free and subscription.invoice_id is None
+    months = MONTHS[opening.terms.interval or "monthly"]
     period = Period(start, boundary(subscription.anchor, subscription.months + 1 + months))
-    held = {holding.feature: holding.held for holding in subscription.seats}
-    seats = open_seats(terms, held)
-    is_changed = subscription.next_plan is not None
-    opening = replace(
-        subscription,
-        terms=terms,
-        period=period,
-        seats=seats,
-        discount=None if is_changed else subscription.discount,
-        next_plan=None,
-        next_interval=None,
-        negotiated=still_negotiated(subscription, terms.plan, at),
-    )
-    paying, charges = charged_period(opening, setting, at)
+    paying, charges = charged_period(replace(opening, period=period), setting, at)
     lines = [*charges, *settled.rated.lines, *pending_true_ups(subscription, setting, at)]
     cause = Cause(
-        InvoiceType.RECURRING,
+        InvoiceType.INITIAL if is_first else InvoiceType.RECURRING,
         subscription.id,
         at,
         start,
@@ -317,44 +344,49 @@ def _renew(
     return Step(replace(state, subscription=renewed), invoices=(invoice,), windows=(closed,))
 
 
-def renewal_terms(subscription: Subscription, setting: Setting, at: datetime) -> Terms:
-    """The catalog's terms at a renewal, and above them what was negotiated. FAIR-3, 4, CHG-13.
-
-    raises: PlanNotPriced, NegotiatedTermsDoNotFit.
-    """
-    old = subscription.terms
-    key = (old.plan, old.interval, old.currency.code)
-    if subscription.next_plan is not None:
-        key = (subscription.next_plan, subscription.next_interval, old.currency.code)
-    terms = version_for(subscription, setting, at).terms.get(key)
-    if terms is None:
-        raise PlanNotPriced(plan=key[0], interval=key[1], currency=key[2], on=at.date())
-    return terms
-
-
 def _settle_month(
-    state: CustomerState, subscription: Subscription, settled: Settled, setting: Setting
+    state: CustomerState,
+    subscription: Subscription,
+    settled: Settled,
+    opening: Subscription,
+    setting: Setting,
 ) -> Step:
-    """A month inside a quarter or a year: resets, and an invoice if overage is due. INV-6."""
+    """A month opens for which no plan price is due: resets, and an invoice if something is owed.
+
+    It lies inside a quarter or a year, or it is of a free plan; what a paid one still owes as
+    it becomes free makes a final invoice.
+    rule: INV-6, SUB-2, CHG-13.
+    """
     window = settled.closed.window
+    is_last = opening.terms.is_free and not subscription.terms.is_free
+    true_ups = pending_true_ups(subscription, setting, window.end_at) if is_last else ()
     cause = Cause(
-        InvoiceType.OVERAGE,
+        InvoiceType.FINAL if is_last else InvoiceType.OVERAGE,
         subscription.id,
         window.end_at,
         window.end,
         window=window,
         usage=settled.rated.usage,
     )
-    state, made = settle(state, subscription, cause, settled.rated.lines, setting)
-    renewed = replace(state, subscription=next_window(state, subscription, setting))
+    state = _without_more(state, subscription, window.end_at, setting)
+    lines = [*settled.rated.lines, *true_ups]
+    state, made = settle(state, subscription, cause, lines, setting)
+    renewed = replace(state, subscription=next_window(state, opening, setting))
     closed = replace(settled.closed, invoice_id=made[0].id if made else None)
     return Step(renewed, invoices=made, windows=(closed,))
 
 
 def _end(
-    state: CustomerState, subscription: Subscription, settled: Settled, setting: Setting
+    state: CustomerState,
+    subscription: Subscription,
+    settled: Settled,
+    reason: CancelReason,
+    setting: Setting,
 ) -> Step:
-    """A cancellation that takes effect: what is still owed makes a final invoice. SUB-6, INV-7."""
+    """A subscription ends with its period: what is still owed makes a final invoice.
+
+    rule: SUB-6, INV-7, CAT-8.
+    """
     window = settled.closed.window
     lines = [*settled.rated.lines, *pending_true_ups(subscription, setting, window.end_at)]
     cause = Cause(
@@ -365,7 +397,18 @@ def _end(
         window=window,
         usage=settled.rated.usage,
     )
+    state = _without_more(state, subscription, window.end_at, setting)
     state, made = settle(state, subscription, cause, lines, setting)
     closed = replace(settled.closed, invoice_id=made[0].id if made else None)
-    state = replace(state, subscription=ended(subscription, window.end_at))
+    state = replace(state, subscription=ended(subscription, window.end_at, reason))
     return Step(state, invoices=made, windows=(closed,))
+
+
+def _without_more(
+    state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
+) -> CustomerState:
+    """The state of which a withdrawn plan corrects only what is the customer's. Rule CAT-8."""
+    if not is_withdrawn(subscription, setting, at):
+        return state
+    kept = tuple(item for item in state.adjustments if item.amount.minor < 0)
+    return replace(state, adjustments=kept)

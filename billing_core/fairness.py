@@ -125,7 +125,7 @@ def _with_offer(
     subscription: Subscription, version: CatalogVersion, at: datetime, setting: Setting
 ) -> Subscription:
     own = subscription.terms
-    offered = version.terms.get((own.plan, own.interval, own.currency.code))
+    offered = version.terms_in(own.plan, own.interval, own.currency)
     if offered is None:
         return subscription
     lowers = version.catalog.policies.unit_price_decrease_immediate

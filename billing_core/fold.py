@@ -39,6 +39,7 @@ from billing_core.actions import (
     may_do,
 )
 from billing_core.cancelling import cancel, delete_customer, undo_cancel
+from billing_core.coming import withdrawn_at
 from billing_core.correcting import credit_invoice, refund, write_off
 from billing_core.crediting import grant_credit, revoke_credit
 from billing_core.cycle import take_boundary
@@ -197,7 +198,7 @@ def _advance(
         if subscription is None:
             return state
         has_ended = subscription.status in ENDED
-        due = correction_at(state, subscription, setting) if has_ended else due_at(subscription)
+        due = _due(state, subscription, setting)
         if due is None or due > at or (due == at and not is_included):
             running = in_force(subscription, setting, at, is_included=is_included)
             return state if running is subscription else replace(state, subscription=running)
@@ -213,6 +214,16 @@ def _advance(
         step = carried(state, step)
         steps.append(step)
         state = step.state
+
+
+def _due(state: CustomerState, subscription: Subscription, setting: Setting) -> datetime | None:
+    """The next instant at which something is due, corrections and withdrawn plans included."""
+    if subscription.status in ENDED:
+        return correction_at(state, subscription, setting)
+    due = due_at(subscription)
+    if due is None and subscription.status is Status.PAUSED:
+        return withdrawn_at(subscription, setting)
+    return due
 
 
 def _create(state: CustomerState, action: CreateCustomer) -> Step:

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from billing_core.actions import Pause, ReasonCode, Resume
 from billing_core.cancelling import closed_now
-from billing_core.cycle import charged_period, pending_true_ups, renewal_terms
+from billing_core.coming import coming, renewal_terms
+from billing_core.cycle import charged_period, paid_period, pending_true_ups
 from billing_core.invoice import InvoiceType
 from billing_core.issuing import Cause, day_of, invoice_id_of, issue
 from billing_core.money import Money
@@ -19,7 +20,7 @@ from billing_core.period import MONTHS, Period, Window, boundary, midnight
 from billing_core.seats import open_seats
 from billing_core.setting import Setting
 from billing_core.settling import settle
-from billing_core.state import ENDED, CustomerState, Status, Subscription, ended
+from billing_core.state import ENDED, CancelReason, CustomerState, Status, Subscription, ended
 from billing_core.step import Step, refused
 
 _NOT_RUNNING = "no subscription is running; there is nothing to pause"
@@ -57,6 +58,10 @@ def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting)
     subscription = state.subscription
     if subscription is None or subscription.status is not Status.PAUSED:
         return refused(state, ReasonCode.NOT_PAUSED, "no subscription is paused")
+    subscription = replace(subscription, cancel_on=None)
+    if coming(subscription, setting, at).plan is None:
+        what = f"plan {subscription.terms.plan!r} was deleted; subscribe to another one instead"
+        return refused(state, ReasonCode.PLAN_NOT_AVAILABLE, f"{what}, after a cancellation")
     opened = reopened(state, _renewed(subscription, setting, at), at, setting)
     if opened.terms.is_free:
         return Step(replace(state, subscription=opened))
@@ -69,13 +74,13 @@ def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting)
 
 def _renewed(subscription: Subscription, setting: Setting, at: datetime) -> Subscription:
     """A paused subscription with the terms of its next period, a change that waited included."""
-    is_changed = subscription.next_plan is not None
-    terms = renewal_terms(subscription, setting, at)
+    own, terms = subscription.terms, renewal_terms(subscription, setting, at)
+    is_same = (terms.plan, terms.interval) == (own.plan, own.interval)
     return replace(
         subscription,
         terms=terms,
         negotiated=still_negotiated(subscription, terms.plan, at),
-        discount=None if is_changed else subscription.discount,
+        discount=subscription.discount if is_same else None,
         next_plan=None,
         next_interval=None,
     )
@@ -111,12 +116,15 @@ def reopened(
 
 
 def end_paused(state: CustomerState, subscription: Subscription, at: datetime) -> Step:
-    """A paused subscription ends on the day of its cancellation, without invoice. Rule SUB-5."""
-    return Step(replace(state, subscription=ended(subscription, at)))
+    """A paused subscription ends on the day of its cancellation, without invoice. SUB-5, CAT-8."""
+    is_asked = subscription.cancel_on is not None
+    reason = CancelReason.REQUESTED if is_asked else CancelReason.PLAN_DELETED
+    return Step(replace(state, subscription=ended(subscription, at, reason)))
 
 
 def _resting(subscription: Subscription, at: datetime, setting: Setting) -> Subscription:
-    on, nothing = subscription.cancel_on, Money(0, subscription.terms.currency)
+    nothing = Money(0, subscription.terms.currency)
+    is_ending = coming(subscription, setting, at).plan is None
     zone = setting.zone_of(subscription.time_zone, at)
     return replace(
         subscription,
@@ -124,6 +132,6 @@ def _resting(subscription: Subscription, at: datetime, setting: Setting) -> Subs
         window=None,
         period=None,
         plan_charge=None,
-        expires_at=None if on is None else midnight(on, zone),
+        expires_at=midnight(paid_period(subscription).end, zone) if is_ending else None,
         seats=tuple(replace(it, advance=nothing, additions=()) for it in subscription.seats),
     )

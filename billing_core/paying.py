@@ -24,8 +24,13 @@ from billing_core.state import CustomerState, InvoiceRecord, Status, Subscriptio
 from billing_core.step import Applied, Notice, Refused, Step, refused
 from billing_core.subscribing import NotBilledYet, open_first_period
 
-DUNNED = frozenset({InvoiceType.RECURRING, InvoiceType.PLAN_CHANGE, InvoiceType.OVERAGE})
-"""Invoices whose failed payment makes a subscription past due. Rule PAY-3."""
+DUNNED = frozenset(
+    {InvoiceType.INITIAL, InvoiceType.RECURRING, InvoiceType.PLAN_CHANGE, InvoiceType.OVERAGE}
+)
+"""Invoices whose failed payment makes a subscription past due. Rule PAY-3.
+
+An initial one without checkout opens the first paid period of a free subscription (CAT-8).
+"""
 
 
 def take_payment(state: CustomerState, action: Payment, at: datetime, setting: Setting) -> Step:

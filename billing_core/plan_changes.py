@@ -69,7 +69,7 @@ def _target(
     is_own = code == own.plan
     version = version_for(subscription, setting, at) if is_own else setting.version_at(at)
     catalog = version.catalog
-    plan = catalog.plans.get(code)
+    plan = catalog.plans.get(code) if setting.plan_at(code, at) else None
     if plan is None or not (plan.public or code == own.plan):
         return Refused(ReasonCode.PLAN_NOT_AVAILABLE, f"plan {code!r} is not on offer")
     group = group_of(catalog, own.plan)
@@ -84,7 +84,7 @@ def _target(
         return Refused(ReasonCode.INTERVAL_NOT_AVAILABLE, what)
     if (code, interval) == (own.plan, own.interval):
         return Refused(ReasonCode.ALREADY_SUBSCRIBED, f"plan {code!r} is the current plan already")
-    terms = version.terms.get((code, interval, own.currency.code))
+    terms = version.terms_in(code, interval, own.currency)
     if terms is None:
         what = f"plan {code!r} has no price in {own.currency.code}"
         return Refused(ReasonCode.CURRENCY_NOT_AVAILABLE, what)

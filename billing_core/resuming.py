@@ -21,7 +21,7 @@ from billing_core.step import Step
 from billing_core.usage import WindowKey
 
 READ_IN_PARTS = frozenset(
-    {"versions", "zones", "usage", "booked", "numbers", "known_on", "without_place"}
+    {"versions", "zones", "usage", "booked", "numbers", "known_on", "without_place", "deletions"}
 )
 """Fields of a setting that grow from day to day; of others a fold reads all."""
 
@@ -142,6 +142,7 @@ def _basis(
         *sorted(setting.booked),
         *(action.id for action in actions if action.id in setting.without_place),
         *(f"{name} {getattr(setting, name)}" for name in names),
+        *(f"{it}" for it in setting.deletions if it.at <= known_at),
         *(fingerprint(it) for it in setting.versions if it.effective_at <= known_at),
         *(_usage(customer_id, window, setting) for window in windows),
     ]

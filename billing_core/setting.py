@@ -7,10 +7,10 @@ zone data, what has been booked) is in it as a value, so that the fold asks for 
 from bisect import bisect_right
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 
-from billing_core.catalog import Catalog, Policies
+from billing_core.catalog import Catalog, Plan, Policies
 from billing_core.errors import BillingError
 from billing_core.invoice import Invoice
 from billing_core.money import Currency
@@ -56,9 +56,35 @@ class CatalogVersion:
     catalog: Catalog
     terms: Mapping["PlanKey", Terms]
 
+    def terms_in(self, plan: str, interval: str | None, currency: Currency) -> Terms | None:
+        """The terms of a plan for somebody who pays in a currency; None where it has none.
+
+        A free plan without a price of any kind is the same in every currency.
+        """
+        found = self.terms.get((plan, interval, currency.code))
+        if found is not None or interval is not None:
+            return found
+        own = self.terms.get((plan, None, self.catalog.currency))
+        if own is None or any(feature.price is not None for feature in own.features):
+            return None
+        return replace(own, currency=currency)
+
 
 PlanKey = tuple[str, str | None, str]
 """Plan, interval and currency: what terms are had by."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDeletion:
+    """A plan that was deleted, for all who have it. Rule CAT-8.
+
+    at: from when on; to: the plan with which they go on, None where their subscriptions end.
+    """
+
+    id: str
+    at: datetime
+    plan: str
+    to: str | None
 
 
 def catalog_version(
@@ -111,6 +137,7 @@ class Setting:
                        cutoff (a scenario, where an invoice counts as posted then). USE-8.
     late_through:      the last landing day on which something came in late (a scenario):
                        what is not posted by then takes it in.
+    deletions:         of plans, in order of their instants (CAT-8).
     without_place:     ids of `subscribe` actions whose code with a cap has no place left (PRM-2).
     assumes_payment:   every invoice is paid when it is made (a scenario, a preview).
     """
@@ -125,6 +152,7 @@ class Setting:
     takes_later_usage: bool = False
     local_currencies: Mapping[str, str] = field(default_factory=dict)
     late_through: date = date.min
+    deletions: tuple[PlanDeletion, ...] = ()
     without_place: frozenset[str] = frozenset()
     assumes_payment: bool = False
 
@@ -134,6 +162,20 @@ class Setting:
         if not place:
             raise NoCatalogInForce(at, self.versions[0].effective_at)
         return self.versions[place - 1]
+
+    def plan_at(self, code: str, at: datetime) -> Plan | None:
+        """A plan that can be chosen at an instant; None where there is none, or it is deleted.
+
+        rule: CAT-1, CAT-8.
+        """
+        deleted = self.deletion_of(code)
+        if deleted is not None and deleted.at <= at:
+            return None
+        return self.version_at(at).catalog.plans.get(code)
+
+    def deletion_of(self, plan: str) -> PlanDeletion | None:
+        """The deletion of a plan, whenever it was. Rule CAT-8: a plan is deleted once."""
+        return next((it for it in self.deletions if it.plan == plan), None)
 
     def policies_at(self, at: datetime) -> Policies:
         """The switches in force at an instant. Rule CAT-14."""

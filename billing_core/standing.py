@@ -10,6 +10,7 @@ from datetime import date, datetime
 from fractions import Fraction
 
 from billing_core.bill import drawn_so_far
+from billing_core.coming import coming
 from billing_core.cycle import service_days
 from billing_core.drawing import CREDITS
 from billing_core.invoice import UsedFeature
@@ -17,16 +18,32 @@ from billing_core.money import Currency, Money, total
 from billing_core.period import Period
 from billing_core.rating import rate_window
 from billing_core.setting import Setting
-from billing_core.state import WITH_ACCESS, CustomerState, Funds, InvoiceRecord
+from billing_core.state import (
+    WITH_ACCESS,
+    CancelReason,
+    CustomerState,
+    Funds,
+    InvoiceRecord,
+    Subscription,
+)
 from billing_core.usage import WindowKey
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """What will happen to a subscription on a day: its end."""
+    """What will happen to a subscription on a day: its end, or another plan or interval.
+
+    reason: why it ends; None of a change.
+    """
 
     on: date
-    is_cancel: bool = True
+    reason: CancelReason | None = None
+    plan: str | None = None
+    interval: str | None = None
+
+    @property
+    def is_cancel(self) -> bool:
+        return self.reason is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +96,6 @@ def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standin
     funds = _funds(state, setting)
     is_credits = funds.unit == CREDITS
     terms, has_access = subscription.terms, subscription.status in WITH_ACCESS
-    on = subscription.cancel_on if has_access else None
     return Standing(
         customer_id=state.customer_id,
         status=subscription.status,
@@ -90,7 +106,7 @@ def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standin
         currency=terms.currency,
         anchor=subscription.anchor,
         period=subscription.period,
-        scheduled=None if on is None else Scheduled(on),
+        scheduled=scheduled(subscription, setting, at),
         has_access=has_access,
         seats={holding.feature: holding.held for holding in subscription.seats},
         usage=_usage(state, setting),
@@ -107,6 +123,22 @@ def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standin
         purchased_credits=funds.purchased,
         balance=Fraction(0) if is_credits else funds.plan,
     )
+
+
+def scheduled(subscription: Subscription, setting: Setting, at: datetime) -> Scheduled | None:
+    """What the end of the running period brings, as known at an instant; None for the same.
+
+    rule: CHG-8, CHG-10, CAT-8.
+    """
+    own, period = subscription.terms, subscription.period
+    if subscription.status not in WITH_ACCESS or period is None:
+        return None
+    what = coming(subscription, setting, at)
+    if what.plan is None:
+        return Scheduled(period.end, what.reason)
+    if (what.plan, what.interval) == (own.plan, own.interval):
+        return None
+    return Scheduled(period.end, plan=what.plan, interval=what.interval)
 
 
 def _funds(state: CustomerState, setting: Setting) -> Funds:

@@ -27,6 +27,15 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
+class CancelReason(StrEnum):
+    """Why a subscription was cancelled. Rules SUB-6, PAY-1, CAT-8, CAT-9."""
+
+    REQUESTED = "requested"
+    UNPAID = "unpaid"
+    PLAN_DELETED = "plan_deleted"
+    CUSTOMER_DELETED = "customer_deleted"
+
+
 ENDED = frozenset({Status.CANCELED, Status.EXPIRED})
 WITH_ACCESS = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE})
 """States in which usage is taken. Rule SUB-1."""
@@ -150,9 +159,12 @@ class Subscription:
     discount: Discount | None = None
     promo_code: str | None = None
     negotiated: tuple[Negotiated, ...] = ()
+    cancel_reason: CancelReason | None = None
 
 
-def ended(subscription: Subscription, at: datetime) -> Subscription:
+def ended(
+    subscription: Subscription, at: datetime, reason: CancelReason = CancelReason.REQUESTED
+) -> Subscription:
     """A subscription cancelled at an instant: nothing of it runs any more. Rule SUB-6."""
     return replace(
         subscription,
@@ -162,6 +174,7 @@ def ended(subscription: Subscription, at: datetime) -> Subscription:
         checkout=None,
         expires_at=None,
         settled_at=at,
+        cancel_reason=reason,
     )
 
 

@@ -185,9 +185,11 @@ def _terms(
             ReasonCode.ALREADY_SUBSCRIBED,
             f"subscription {running.id} is {running.status}; cancel it or change its plan",
         )
-    plan = catalog.plans.get(action.plan)
+    plan = setting.plan_at(action.plan, at)
     if plan is None or not (plan.public or action.actor == "founder"):
-        known = ", ".join(code for code, plan in catalog.plans.items() if plan.public)
+        known = ", ".join(
+            code for code, it in catalog.plans.items() if it.public and setting.plan_at(code, at)
+        )
         return Refused(
             ReasonCode.PLAN_NOT_AVAILABLE,
             f"plan {action.plan!r} is not on offer; on offer: {known}",

@@ -9,7 +9,7 @@ import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -17,7 +17,15 @@ from pathlib import Path
 
 import polars as pl
 
-from billing_core.actions import Action, CreateCustomer
+from billing_core.actions import (
+    Action,
+    CreateCustomer,
+    DeletePlan,
+    Outcome,
+    PublishCatalog,
+    ReasonCode,
+    may_do,
+)
 from billing_core.bill import Bill, bill_posted_at_cutoff
 from billing_core.period import midnight
 from billing_core.setting import Setting
@@ -25,7 +33,8 @@ from billing_core.standing import standing
 from pipelines.action_log import without_personal
 from pipelines.ai_prices import prices_of_versions
 from pipelines.billing import History, Rated, rate
-from pipelines.history import versions_of
+from pipelines.deletions import Deleted, with_deletions
+from pipelines.history import general_outcome, versions_of
 from pipelines.landing import register_new_files
 from pipelines.metering import meter_days
 from pipelines.paths import DataRoot
@@ -109,13 +118,44 @@ def observed_in_core(scenario: Scenario) -> Observed:
         return bill_posted_at_cutoff(customer, actions, setting, until=until, late_days=days)
 
     with tempfile.TemporaryDirectory(prefix="fairbill-check-") as folder:
-        root = DataRoot(Path(folder))
-        if not scenario.usage:
-            rated = rate(history, lambda asked: {it.key: {} for it in asked}, fold)
-            return observed_of(scenario, rated, Counter())
-        usage = _metered(root, scenario, history)
-        rated = rate(history, lambda asked: usage(asked).usage, fold)
-        return observed_of(scenario, rated, _counts(usage(rated.requests)))
+        usage = _metered(DataRoot(Path(folder)), scenario, history) if scenario.usage else None
+
+        def told(setting: Setting) -> Rated:
+            known = replace(history, setting=setting)
+            if usage is None:
+                return rate(known, lambda asked: {it.key: {} for it in asked}, fold)
+            return rate(known, lambda asked: usage(asked).usage, fold)
+
+        deleted = _with_deletions(scenario, history.setting, told)
+        rated = told(deleted.setting)
+        counts = Counter[str]() if usage is None else _counts(usage(rated.requests))
+        outcomes = [*_general(scenario), *deleted.outcomes]
+        return observed_of(scenario, rated, counts, outcomes)
+
+
+def _with_deletions(
+    scenario: Scenario, setting: Setting, told: Callable[[Setting], Rated]
+) -> Deleted:
+    """The story's setting with its deletions of plans, a late one by what was posted without it.
+
+    takes: told, what comes of the story in a setting. rule: CAT-8, ACT-4.
+    """
+    in_time = [it for it in scenario.actions if it.received_at.date() == it.at.date()]
+    deleted = with_deletions(setting, in_time, ())
+    asked = [it for it in scenario.actions if isinstance(it, DeletePlan)]
+    if all(it in in_time for it in asked):
+        return deleted
+    posted = [it for it in told(deleted.setting).invoices if it.is_postable]
+    return with_deletions(setting, asked, posted)
+
+
+def _general(scenario: Scenario) -> Iterator[Outcome]:
+    """What became of actions of nobody alone, as far as it needs no more than who acted."""
+    for action in scenario.actions:
+        if action.customer is None and not may_do(action):
+            yield general_outcome(action, ReasonCode.WRONG_ACTOR)
+        elif isinstance(action, PublishCatalog):
+            yield general_outcome(action)
 
 
 def land_usage(root: DataRoot, steps: Iterable[UsageStep], *, prefix: str = "") -> None:
@@ -168,12 +208,14 @@ def _counts(snapshots: Snapshots) -> Counter[str]:
     return counts
 
 
-def observed_of(scenario: Scenario, rated: Rated, set_aside: Counter[str]) -> Observed:
-    """What a rated scenario is compared by."""
+def observed_of(
+    scenario: Scenario, rated: Rated, set_aside: Counter[str], general: Iterable[Outcome]
+) -> Observed:
+    """What a rated scenario is compared by; with it what became of actions of nobody alone."""
     at = midnight(scenario.bill_through + timedelta(days=1), UTC)
     return Observed(
         invoices=rated.invoices,
-        outcomes={outcome.action_id: str(outcome) for outcome in rated.outcomes},
+        outcomes={outcome.action_id: str(outcome) for outcome in (*general, *rated.outcomes)},
         notices=rated.notices,
         standings={
             customer: standing(state, rated.setting, at=at)

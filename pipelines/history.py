@@ -15,7 +15,6 @@ from billing_core.actions import (
     AuditItem,
     CreateCustomer,
     DecideConflict,
-    DeletePlan,
     Outcome,
     OutcomeStatus,
     PublishCatalog,
@@ -37,6 +36,7 @@ from pipelines.action_log import (
 from pipelines.billing import History
 from pipelines.books import Books
 from pipelines.catalogs import DatedCatalog, is_of_file, load_catalogs, with_published
+from pipelines.deletions import Deleted, with_deletions
 from pipelines.paths import DataRoot
 from pipelines.publications import (
     late_versions,
@@ -111,8 +111,13 @@ def read_known(
     for one in log.actions:
         if one.action.customer is not None and not _is_general(one.action):
             by_customer[one.action.customer].append(one.action)
+    deleted = with_deletions(
+        setting_of(catalogs, by_customer, through, books),
+        [one.action for one in general],
+        [posted.invoice for posted in books.invoices],
+    )
     history = History(
-        setting=setting_of(catalogs, by_customer, through, books),
+        setting=deleted.setting,
         through=through,
         actions=by_customer,
         booked=_booked(books),
@@ -121,8 +126,8 @@ def read_known(
         history=history,
         catalogs=catalogs,
         log=log,
-        outcomes=(*of_files, *outcomes),
-        set_aside=(*log.set_aside, *wrong),
+        outcomes=(*of_files, *outcomes, *deleted.outcomes),
+        set_aside=(*log.set_aside, *wrong, *_unbilled(deleted, general)),
         customers=customers,
         notes=(*late, *replaced_texts(log.actions, versions)),
     )
@@ -201,11 +206,11 @@ def _of_files(
     there, taken = {it.sha256 for it in versions}, {it.sha256 for it in in_time}
     for one in published:
         if one.action.id in taken:
-            yield _outcome(one.action)
+            yield general_outcome(one.action)
         elif one.action.id in there:
-            yield _outcome(one.action, ReasonCode.LATE_ACTION)
+            yield general_outcome(one.action, ReasonCode.LATE_ACTION)
         else:
-            yield _outcome(one.action, ReasonCode.CATALOG_CHANGED)
+            yield general_outcome(one.action, ReasonCode.CATALOG_CHANGED)
 
 
 def _published(
@@ -220,7 +225,7 @@ def _published(
     published: list[PublishCatalog] = []
     for one in general:
         if not may_do(one.action):
-            outcomes.append(_outcome(one.action, ReasonCode.WRONG_ACTOR))
+            outcomes.append(general_outcome(one.action, ReasonCode.WRONG_ACTOR))
         elif isinstance(one.action, PublishCatalog):
             tried = with_published(files, [*published, one.action])
             if tried.problems:
@@ -228,12 +233,12 @@ def _published(
             else:
                 published.append(one.action)
                 catalogs = tried.versions
-                outcomes.append(_outcome(one.action))
+                outcomes.append(general_outcome(one.action))
         elif isinstance(one.action, DecideConflict) and one.action.keep == "first":
-            outcomes.append(_outcome(one.action))
+            outcomes.append(general_outcome(one.action))
         elif isinstance(one.action, ReleaseHold):
             outcomes.append(_released(one.action, customers))
-        elif isinstance(one.action, DeletePlan | AuditItem | DecideConflict):
+        elif isinstance(one.action, AuditItem | DecideConflict):
             wrong.append(_set_aside(one, _not_carried_out(one)))
     return catalogs, tuple(outcomes), wrong
 
@@ -241,9 +246,9 @@ def _published(
 def _released(action: ReleaseHold, customers: Collection[str]) -> Outcome:
     """What became of a release: which invoices it lets go is decided where they are held."""
     if action.customer not in customers:
-        return _outcome(action, ReasonCode.UNKNOWN_CUSTOMER)
+        return general_outcome(action, ReasonCode.UNKNOWN_CUSTOMER)
     is_known = action.reason in HOLD_REASONS
-    return _outcome(action) if is_known else _outcome(action, ReasonCode.NOT_FOUND)
+    return general_outcome(action) if is_known else general_outcome(action, ReasonCode.NOT_FOUND)
 
 
 def _not_carried_out(one: LandedAction) -> Problem:
@@ -258,6 +263,15 @@ def _not_carried_out(one: LandedAction) -> Problem:
         what=f"{what} is not carried out by this version",
         mend=f"{mend}, or wait for a version that does it",
     )
+
+
+def _unbilled(deleted: Deleted, general: Sequence[LandedAction]) -> Iterator[SetAsideAction]:
+    """Deletions whose plan to go on with has something that is not billed. Rule PST-4."""
+    landed = {one.action.id: one for one in general}
+    for action, error in deleted.unbilled:
+        one = landed[action.id]
+        problem = Problem(error.code, one.file, "to", error.what, error.mend)
+        yield _set_aside(one, problem)
 
 
 def _set_aside(one: LandedAction, problem: Problem) -> SetAsideAction:
@@ -276,7 +290,8 @@ _REFUSED = {
 """Why an action that concerns nobody alone was not done."""
 
 
-def _outcome(action: Action, reason: ReasonCode | None = None) -> Outcome:
+def general_outcome(action: Action, reason: ReasonCode | None = None) -> Outcome:
+    """What became of an action that concerns nobody alone. Rule FAIR-10."""
     done = f"{action.do} was applied"
     return Outcome(
         action_id=action.id,

@@ -13,7 +13,7 @@ from billing_core.drawing import LedgerEntry
 from billing_core.errors import Fault
 from billing_core.invoice import Invoice, InvoiceLine
 from billing_core.money import Money
-from billing_core.standing import Standing
+from billing_core.standing import Scheduled, Standing
 from billing_core.step import Notice
 from pipelines.scenario_files import (
     ExpectedEntry,
@@ -173,11 +173,22 @@ def _state(customer: str, expected: ExpectedState, standing: Standing | None) ->
         if isinstance(wanted, dict) and isinstance(came, dict):
             came = {code: came.get(code) for code in wanted}
         if isinstance(wanted, ExpectedSchedule):
-            wanted = (wanted.cancel, wanted.on)
+            wanted, came = _schedules(wanted, standing.scheduled)
         if hasattr(wanted, "purchased"):
             wanted = (wanted.plan, wanted.purchased)
         if wanted != came:
             yield f"state of {customer}, {key}: expected {_text(wanted)}, came {_text(came)}"
+
+
+def _schedules(wanted: ExpectedSchedule, came: Scheduled | None) -> tuple[object, object]:
+    """What is expected to come and what comes, by the keys that are given, as pairs."""
+    if came is None:
+        return (wanted.cancel, wanted.on), None
+    names = [it for it in ("plan", "interval") if it in wanted.model_fields_set]
+    return (
+        (wanted.cancel, wanted.on, *(getattr(wanted, name) for name in names)),
+        (came.is_cancel, came.on, *(getattr(came, name) for name in names)),
+    )
 
 
 def _text(value: object) -> str:
@@ -206,7 +217,7 @@ _STATE: Mapping[str, Callable[[Standing], object]] = {
     "plan": lambda it: it.plan,
     "interval": lambda it: it.interval,
     "period": lambda it: None if it.period is None else (it.period.start, it.period.end),
-    "scheduled": lambda it: None if it.scheduled is None else (True, it.scheduled.on),
+    "scheduled": lambda it: it.scheduled and (it.scheduled.is_cancel, it.scheduled.on),
     "credits": lambda it: (it.plan_credits, it.purchased_credits),
     "balance": lambda it: it.balance,
     "customer_credit": lambda it: _money(it.customer_credit),

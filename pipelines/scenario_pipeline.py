@@ -191,7 +191,12 @@ def _observed(root: DataRoot, it: Told, drafted: Drafted) -> Observed:
         states={key: state for key, state in rated.states.items() if key.startswith(prefix)},
         faults=tuple(fault for fault in rated.faults if fault.customer_id.startswith(prefix)),
     )
-    observed = observed_of(it.scenario, mine, _set_aside(drafted, prefix))
+    general = (
+        replace(outcome, action_id=outcome.action_id.removeprefix(prefix))
+        for outcome in drafted.known.outcomes
+        if outcome.action_id.startswith(prefix)
+    )
+    observed = observed_of(it.scenario, mine, _set_aside(drafted, prefix), general)
     standings = {key.removeprefix(prefix): value for key, value in observed.standings.items()}
     return replace(observed, standings=standings)
 

@@ -11,6 +11,8 @@ from typing import Any
 import polars as pl
 
 from billing_core.money import Money
+from billing_core.setting import Setting
+from billing_core.standing import scheduled
 from billing_core.state import CustomerState, Subscription
 from pipelines.datasets import PartitionFile, write_partition
 from pipelines.frames import INSTANT, QUANTITY, Schema, readable, table
@@ -44,6 +46,9 @@ SUBSCRIPTIONS: Schema = {
     "window_start": pl.Date,
     "window_end": pl.Date,
     "cancel_on": pl.Date,
+    "cancel_reason": pl.String,
+    "next_plan": pl.String,
+    "next_interval": pl.String,
     "expires_at": INSTANT,
     "checkout_total": QUANTITY,
     "is_negotiated": pl.Boolean,
@@ -77,12 +82,17 @@ STANDING: dict[str, Schema] = {
 """Datasets with the one partition `all`."""
 
 
-def write_standing(root: DataRoot, states: Iterable[CustomerState]) -> list[PartitionFile]:
-    """Replace the tables by where the customers stand now. The writer's lock is held."""
+def write_standing(
+    root: DataRoot, states: Iterable[CustomerState], setting: Setting, at: datetime
+) -> list[PartitionFile]:
+    """Replace the tables by where the customers stand now. The writer's lock is held.
+
+    takes: at, the instant of the states.
+    """
     ordered = sorted(states, key=lambda state: state.customer_id)
     rows = {
         "customers": [row for state in ordered for row in _customers(state)],
-        "subscriptions": [row for state in ordered for row in _subscriptions(state)],
+        "subscriptions": [row for state in ordered for row in _subscriptions(state, setting, at)],
         "invoice_balances": sorted(row for state in ordered for row in _balances(state)),
     }
     return [
@@ -104,8 +114,11 @@ def _customers(state: CustomerState) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _subscriptions(state: CustomerState) -> Iterator[tuple[Any, ...]]:
+def _subscriptions(
+    state: CustomerState, setting: Setting, at: datetime
+) -> Iterator[tuple[Any, ...]]:
     if (it := state.subscription) is not None:
+        coming = scheduled(it, setting, at)
         terms, period, window = it.terms, it.period, it.window
         yield (
             it.id,
@@ -123,7 +136,10 @@ def _subscriptions(state: CustomerState) -> Iterator[tuple[Any, ...]]:
             period and period.end,
             window and window.start,
             window and window.end,
-            it.cancel_on,
+            coming.on if coming and coming.is_cancel else it.cancel_on,
+            coming.reason if coming and coming.is_cancel else it.cancel_reason,
+            coming and coming.plan,
+            coming and coming.interval,
             it.expires_at,
             it.checkout and it.checkout.total.major,
             bool(it.negotiated),

@@ -6,7 +6,7 @@ again at any time: with the same inputs it changes not one file.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -98,7 +98,7 @@ def draft(root: DataRoot, through: date) -> Drafted:
         write_snapshots(root, snapshots)
         write_customers(root, given.log.customers)
         write_set_aside_actions(root, given.set_aside)
-        write_standing(root, rated.states.values())
+        write_standing(root, rated.states.values(), rated.setting, end_of(through))
         write_ledger(root, rated.ledger)
         summary = write_drafts(
             root,
@@ -109,6 +109,11 @@ def draft(root: DataRoot, through: date) -> Drafted:
             holds=holds(root, through, given),
         )
     return Drafted(summary, rated, snapshots, given, spec)
+
+
+def end_of(day: date) -> datetime:
+    """The end of a day in UTC: by when all is known that a run through it knows."""
+    return midnight(day + timedelta(days=1), UTC)
 
 
 def unexplained_usage(root: DataRoot, drafted: Drafted) -> dict[str, pl.DataFrame]:

@@ -4,7 +4,7 @@
 --          interval; instants in UTC
 -- from:    subscriptions
 -- read by: analysts, the revenue report
--- rules:   SUB-1, SUB-8, INV-1, FAIR-4
+-- rules:   SUB-1, SUB-8, INV-1, FAIR-4, CAT-8, CHG-8
 -- columns:
 --   customer_id: who pays
 --   subscription_id: the subscription
@@ -21,7 +21,10 @@
 --   period_end: the day after the last one that the plan price pays for
 --   window_start: first day of the running month of usage
 --   window_end: the day after its last one
---   cancel_on: the day on which a cancellation takes effect
+--   cancel_on: the day on which the subscription ends
+--   cancel_reason: why it ends or ended: requested, unpaid, plan_deleted or customer_deleted
+--   next_plan: code of the plan from period_end on, where it is another plan or interval
+--   next_interval: the interval from then on; null for a free plan
 --   expires_at: until when a checkout can be paid, or could; null once it was paid
 --   checkout_total: what has to be paid for the subscription to begin; null if nothing
 --   is_negotiated: whether terms agreed on stand above the catalog (override_terms), or
@@ -44,6 +47,9 @@ select
     window_start,
     window_end,
     cancel_on,
+    cancel_reason,
+    next_plan,
+    next_interval,
     expires_at at time zone 'UTC' as expires_at,
     checkout_total,
     is_negotiated,

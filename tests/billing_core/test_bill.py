@@ -548,6 +548,7 @@ def test_whatever_goes_wrong_with_one_customer_is_his_fault_alone(error: Excepti
     assert found.fault.what == f"billing stopped on {type(error).__name__}: {error}"
     assert re.fullmatch(
         r"customer 'acme', in .*cycle\.take_boundary:\d+ > cycle\.close_window:\d+ > "
+        r"cycle\._closed:\d+ > "
         r"test_bill\.get:\d+",
         found.fault.where,
     )

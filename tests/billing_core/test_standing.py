@@ -7,7 +7,7 @@ import pytest
 
 from billing_core.money import Money
 from billing_core.standing import Scheduled, Standing, standing
-from billing_core.state import CustomerCredit, CustomerState
+from billing_core.state import CancelReason, CustomerCredit, CustomerState
 from tests.billing_core.builders import (
     USD,
     act,
@@ -52,7 +52,7 @@ def test_an_active_subscription() -> None:
 
 def test_a_cancellation_is_scheduled_until_its_day() -> None:
     story = [subscribed("2026-04-01"), act("2026-04-10", "cancel", when="period_end")]
-    assert standing_of(*story).scheduled == Scheduled(day("2026-05-01"))
+    assert standing_of(*story).scheduled == Scheduled(day("2026-05-01"), CancelReason.REQUESTED)
     ended = standing_of(*story, until="2026-05-01")
     assert (ended.scheduled, ended.has_access, ended.features) == (None, False, ())
     assert ended.usage == ()

@@ -18,6 +18,7 @@ from typing import Any
 from pipelines import books, drafts, outbox, posting, standing, warehouse
 from pipelines.paths import DataRoot
 from pipelines.writer import writer
+from tests.billing_core.builders import instant, setting_of
 from tests.pipelines import samples
 
 THROUGH, ISSUED = date(2026, 5, 2), date(2026, 5, 3)
@@ -39,7 +40,7 @@ def everything(root: DataRoot) -> None:
     """Draft, post, fill the outbox, publish: all that writes, as a run does it."""
     with writer(root):
         summary = drafts.write_drafts(root, INVOICES, through=THROUGH)
-        standing.write_standing(root, [])
+        standing.write_standing(root, [], setting_of(), instant("2026-05-03"))
         posting.post(
             root,
             draft_hash=summary.hash,

@@ -9,11 +9,20 @@ import polars as pl
 import pytest
 
 from billing_core.money import Money
-from billing_core.state import Customer, CustomerState, InvoiceRecord, Status, Subscription
+from billing_core.state import (
+    CancelReason,
+    Customer,
+    CustomerState,
+    InvoiceRecord,
+    Status,
+    Subscription,
+    ended,
+)
 from billing_core.terms import Terms
 from pipelines import standing
 from pipelines.datasets import current_files
 from pipelines.paths import DataRoot
+from tests.billing_core.builders import instant, setting_of
 from tests.pipelines import samples
 
 PRO = Terms("pro", "Pro", "metered", "monthly", samples.USD, Decimal("99.00"), features=())
@@ -42,12 +51,17 @@ def root(tmp_path: Path) -> DataRoot:
     return DataRoot(tmp_path)
 
 
+def write(root: DataRoot, states: list[CustomerState]) -> None:
+    """Write the tables of some states as of April 20, in a setting without deletions."""
+    standing.write_standing(root, states, setting_of(), instant("2026-04-20"))
+
+
 def read(root: DataRoot, name: str) -> list[dict[str, object]]:
     return pl.read_parquet(current_files(root, name)["all"]).to_dicts()
 
 
 def test_each_customer_has_his_rows(root: DataRoot) -> None:
-    standing.write_standing(root, [state("b"), state("a")])
+    write(root, [state("b"), state("a")])
     assert [row["customer_id"] for row in read(root, "customers")] == ["a", "b"]
     first, _ = read(root, "subscriptions")
     assert (first["status"], first["plan"], first["plan_price"]) == ("active", "pro", Decimal(99))
@@ -59,13 +73,13 @@ def test_each_customer_has_his_rows(root: DataRoot) -> None:
 
 def test_who_was_never_created_has_no_rows(root: DataRoot) -> None:
     nobody = CustomerState("a")
-    standing.write_standing(root, [nobody, replace(state("b"), subscription=None)])
+    write(root, [nobody, replace(state("b"), subscription=None)])
     assert [row["customer_id"] for row in read(root, "customers")] == ["b"]
     assert read(root, "subscriptions") == []
 
 
 def test_without_customers_the_columns_are_there(root: DataRoot) -> None:
-    standing.write_standing(root, [])
+    write(root, [])
     for name, schema in standing.STANDING.items():
         assert dict(pl.read_parquet_schema(current_files(root, name)["all"])) == schema
 
@@ -80,7 +94,28 @@ def test_a_checkout_says_until_when_and_how_much(root: DataRoot) -> None:
         checkout=samples.initial("a"),
         expires_at=expires_at,
     )
-    standing.write_standing(root, [replace(state("a"), subscription=checkout), state("b")])
+    write(root, [replace(state("a"), subscription=checkout), state("b")])
     first, second = read(root, "subscriptions")
     assert (first["expires_at"], first["checkout_total"]) == (expires_at, Decimal("119.79"))
     assert (second["expires_at"], second["checkout_total"]) == (None, None)
+
+
+def test_what_is_coming_is_shown_with_its_reason(root: DataRoot) -> None:
+    waiting = state("a").subscription
+    assert waiting is not None
+    asked = replace(waiting, cancel_on=samples.APRIL.end)
+    lower = replace(waiting, next_plan="starter", next_interval="monthly")
+    gone = ended(waiting, instant("2026-04-10"), CancelReason.UNPAID)
+    some = {"a": asked, "b": lower, "c": waiting, "d": gone}
+    states = [replace(state(name), subscription=it) for name, it in some.items()]
+    write(root, states)
+    shown = [
+        (row["cancel_on"], row["cancel_reason"], row["next_plan"], row["next_interval"])
+        for row in read(root, "subscriptions")
+    ]
+    assert shown == [
+        (date(2026, 5, 1), "requested", None, None),
+        (None, None, "starter", "monthly"),
+        (None, None, None, None),
+        (None, "unpaid", None, None),
+    ]

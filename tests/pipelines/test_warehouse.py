@@ -19,6 +19,7 @@ from pipelines.frames import table
 from pipelines.paths import DataRoot
 from pipelines.standing import write_standing
 from pipelines.warehouse import ChecksFailed, publish, published, reading
+from tests.billing_core.builders import instant, setting_of
 from tests.pipelines import samples
 
 RELATIONS = (*marts.TABLES, *marts.VIEWS, "_publications", "_manifest")
@@ -40,7 +41,7 @@ def filled(root: DataRoot) -> DataRoot:
         customer=Customer("customer_000", "NL"),
         invoices=(balance("customer_000"),),
     )
-    write_standing(root, [state])
+    write_standing(root, [state], setting_of(), instant("2026-05-03"))
     for day in (1, 2):
         write_usage(root, date(2026, 4, day), events=day)
     return root
