@@ -2,15 +2,19 @@
 
 Scenarios with the same catalog share a data root, their customers and actions prefixed.
 What they do lands as files by the day on which it arrived; the root is run and posted on
-each day on which something is due, with only what had landed by then.
+each day on which something is due, with only what had landed by then. Roots have nothing to
+do with each other, so that each core runs one.
 """
 
 import json
+import os
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -50,29 +54,50 @@ class Told:
         return {day for day in due | before if day <= end} | {end}
 
 
+_Group = dict[int, Scenario]
+"""Scenarios that share a root, each by its place among all."""
+
+
 def through_pipeline(scenarios: Sequence[Scenario]) -> Iterator[Observed]:
     """What came out of each scenario through a data root, in the order given."""
-    told = [
-        Told(scenario, f"s{place:03}.", observed_in_core(scenario))
-        for place, scenario in enumerate(scenarios)
-    ]
-    came: dict[str, Observed] = {}
-    for group in _groups(told):
-        with tempfile.TemporaryDirectory(prefix="fairbill-check-") as folder:
-            came |= _run_group(DataRoot(Path(folder)), group)
-        report("check", len(came), len(told))
-    for it in told:
-        yield came[it.prefix]
+    groups = _groups(scenarios)
+    came: dict[int, Observed] = {}
+    for found in _each_on_a_core(groups):
+        came |= found
+        report("check", len(came), len(scenarios))
+    for place in range(len(scenarios)):
+        yield came[place]
 
 
-def _groups(told: Sequence[Told]) -> list[list[Told]]:
-    """Scenarios that can share a root: the same catalog, and nothing done to it."""
-    groups: dict[str, list[Told]] = defaultdict(list)
-    for it in told:
-        key = json.dumps(text_of(it.scenario.catalogs[0].catalog), sort_keys=True)
-        is_alone = any(action.customer is None for action in it.scenario.actions)
-        groups[f"{key}{it.prefix if is_alone else ''}"].append(it)
-    return list(groups.values())
+def _each_on_a_core(groups: Sequence[_Group]) -> Iterator[dict[int, Observed]]:
+    """What came out of each group; a single one is not worth the start of a process."""
+    count = min(len(os.sched_getaffinity(0)), len(groups))
+    if count <= 1:
+        yield from map(_run_apart, groups)
+        return
+    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
+        yield from pool.map(_run_apart, groups)
+
+
+def _groups(scenarios: Sequence[Scenario]) -> list[_Group]:
+    """Scenarios that can share a root: the same catalog, and nothing done to it. Longest first."""
+    groups: dict[str, _Group] = defaultdict(dict)
+    for place, scenario in enumerate(scenarios):
+        key = json.dumps(text_of(scenario.catalogs[0].catalog), sort_keys=True)
+        is_alone = any(action.customer is None for action in scenario.actions)
+        groups[f"{key}{place if is_alone else ''}"][place] = scenario
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _run_apart(group: _Group) -> dict[int, Observed]:
+    """What came out of the scenarios of a group, in a root of their own that is gone after."""
+    told = {
+        place: Told(scenario, f"s{place:03}.", observed_in_core(scenario))
+        for place, scenario in group.items()
+    }
+    with tempfile.TemporaryDirectory(prefix="fairbill-check-") as folder:
+        came = _run_group(DataRoot(Path(folder)), list(told.values()))
+    return {place: came[it.prefix] for place, it in told.items()}
 
 
 def _run_group(root: DataRoot, group: Sequence[Told]) -> dict[str, Observed]:
