@@ -24,7 +24,7 @@ from billing_core.issuing import (
     with_due,
 )
 from billing_core.period import billing_date, midnight
-from billing_core.records import without_record
+from billing_core.records import with_unused, without_record
 from billing_core.setting import NEVER, Setting
 from billing_core.state import CustomerState, Subscription
 from billing_core.step import Step
@@ -87,13 +87,13 @@ def _new(
 
 
 def _behind(state: CustomerState, cause: Cause, charges: Sequence[InvoiceLine]) -> CustomerState:
-    """Charges of a day behind a posted invoice are due; credits are the customer's. SUB-9."""
+    """Charges behind a posted invoice are due; credits are the customer's. Rules SUB-9, PST-2."""
     credited = [line for line in charges if line.amount.minor < 0]
     state = with_due(state, late(state, cause, [it for it in charges if it.amount.minor > 0]))
     if not credited:
         return state
     surplus = surplus_credit(cause, -net(credited, credited[0].amount))
-    return replace(state, credits=(*state.credits, surplus))
+    return with_unused(replace(state, credits=(*state.credits, surplus)), credited)
 
 
 def correction_at(

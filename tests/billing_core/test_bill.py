@@ -151,6 +151,21 @@ def test_customer_credits_drawn_by_posted_invoices_are_gone() -> None:
     assert same(posted_each_month) == same(folded(story, setting_of(), "2026-12-31"))
 
 
+def test_what_an_end_behind_a_posted_invoice_gave_back_stays_given_back() -> None:
+    """Rule PST-2: no note can credit once more the days that a customer credit gave back."""
+    story = [
+        created(is_taxed=True, country="NL"),
+        subscribed("2026-01-01"),
+        act("2026-01-02 07:00", "cancel", when="now"),
+        subscribed("2026-01-02 07:00", id="s2"),
+    ]
+    first = folded(story, setting_of(TAXED), "2026-01-31")
+    again = folded(story, with_booked(setting_of(TAXED), first.invoices), "2026-01-31")
+    assert again.state.invoices == first.state.invoices
+    back = [str(it.amount.major) for it in first.state.invoices[0].given_back]
+    assert back == ["28.06", "5.89"]
+
+
 # Late usage. April ends with 12,000 calls known; what is late comes on May 3 or later.
 APRIL = use("2026-04-20", "12000")
 LATE: dict[str, tuple[dict[str, Any], list[Used], list[str]]] = {
