@@ -89,8 +89,13 @@ def in_page_order(lines: Sequence[InvoiceLine]) -> tuple[InvoiceLine, ...]:
     return tuple(sorted(lines, key=_page_key))
 
 
+_LATER = {"true_up": 1, "unused_addon": 1, "customer_credit": 2}
+"""Lines that stand behind others of their type: true-ups behind advances, credits of add-ons
+behind those of plan and seats, then customer credits. Rule INV-3."""
+
+
 def _page_key(line: InvoiceLine) -> tuple[int, int, str, str]:
-    late = {"advance": 0, "true_up": 1, "customer_credit": 2}.get(line.charge_type or "", 0)
+    late = _LATER.get(line.charge_type or "", 0)
     seat_day = str(line.service.start) if line.type is LineType.FEATURE_SEATS else ""
     code = "" if line.charge_type == "customer_credit" else line.code or ""
     return PAGE_ORDER[line.type], late, code, seat_day

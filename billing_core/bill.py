@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from billing_core.actions import Action
+from billing_core.addons import window_terms
 from billing_core.cycle import draw_window
 from billing_core.drawing import Drawn
 from billing_core.errors import BillingError, Fault, fault_of
@@ -177,7 +178,7 @@ def open_window(state: CustomerState, setting: Setting) -> OpenWindow | None:
     window = subscription.window
     key = WindowKey(state.customer_id, window.start_at, window.end_at, setting.known_on)
     drawn = drawn_so_far(state, setting)
-    return OpenWindow(key, subscription.terms, (key,) if drawn is None else drawn.keys)
+    return OpenWindow(key, window_terms(subscription), (key,) if drawn is None else drawn.keys)
 
 
 def drawn_so_far(state: CustomerState, setting: Setting) -> Drawn | None:

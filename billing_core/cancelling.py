@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import partial
 
 from billing_core.actions import Cancel, DeleteCustomer, ReasonCode
+from billing_core.addons import UNUSED, held_addon, unused_lines
 from billing_core.cycle import (
     Settled,
     close_window,
@@ -109,11 +110,12 @@ def end_unpaid(
 def unused_credits(
     subscription: Subscription, at_day: Period, setting: Setting, at: datetime
 ) -> tuple[InvoiceLine, ...]:
-    """Credit lines for the unused days of the plan and of extra seats.
+    """Credit lines for the unused days of the plan, of extra seats and of add-ons.
 
     takes:   at_day, from the day of the change to the end of the period.
-    returns: the plan first, then one line for each seats feature, by code; negative.
-    rule:    CHG-3, CHG-4, SEAT-5, SUB-9, CNV-7.
+    returns: the plan first, then one line for each seats feature, then one for each add-on,
+             by code; negative.
+    rule:    CHG-3, CHG-4, SEAT-5, ADD-4, SUB-9, CNV-7.
     """
     terms, period = subscription.terms, paid_period(subscription)
     share = period.remaining_share(at_day.start)
@@ -127,6 +129,7 @@ def unused_credits(
             added = sum(it.quantity for it in holding.additions if it.included_on is None)
             exact += added * months * Fraction(seat_price(terms, feature)) * share
         lines.append(_credit(feature.code, feature.name, exact, subscription, at_day))
+    lines += unused_lines(subscription, at_day, period)
     return tuple(line for line in lines if line.amount.minor)
 
 
@@ -165,7 +168,7 @@ def _cancel_now(
     charges = [*settled.rated.lines, *pending_true_ups(subscription, setting, at)]
     unused = unused_credits(subscription, Period(day, paid_period(subscription).end), setting, at)
     note = Cause(InvoiceType.CREDIT_NOTE, action.id, at, day, known_on=setting.cutoff_on(at))
-    state, notes, unused = _with_note(state, subscription, note, unused, setting)
+    state, notes, unused = _with_notes(state, subscription, note, unused, setting)
     cause = Cause(
         InvoiceType.FINAL,
         subscription.id,
@@ -192,14 +195,51 @@ def closed_now(
     return without_charge(settled) if subscription.status is Status.PAST_DUE else settled
 
 
-def _with_note(
+def _with_notes(
     state: CustomerState,
     subscription: Subscription,
     cause: Cause,
     unused: tuple[InvoiceLine, ...],
     setting: Setting,
 ) -> tuple[CustomerState, tuple[Invoice, ...], tuple[InvoiceLine, ...]]:
-    """A credit note on the unpaid invoice of the period: the corrected lines, negative.
+    """A credit note on each unpaid invoice that charged what is unused: its lines, negative.
+
+    Besides the period's invoice that is one for each add-on activated since.
+    returns: the notes, and the credits that are on none.
+    rule:    SUB-9.
+    """
+    notes: tuple[Invoice, ...] = ()
+    left: tuple[InvoiceLine, ...] = ()
+    of_period = tuple(it for it in unused if _charged_by(subscription, it) is None)
+    alone = [it for it in unused if it not in of_period]
+    for lines in [of_period, *((line,) for line in alone)]:
+        named, opened_id = cause, subscription.invoice_id
+        if lines is not of_period:
+            opened_id = _charged_by(subscription, lines[0])
+            named = replace(cause, name=f"{cause.name}.{lines[0].code}")
+        opened = record_named(state, opened_id)
+        state, made, rest = _with_note(state, subscription, named, lines, opened, setting)
+        notes, left = (*notes, *made), (*left, *rest)
+    return state, notes, left
+
+
+def _charged_by(subscription: Subscription, line: InvoiceLine) -> str | None:
+    """The invoice of an add-on's activation that charged a credited line; None: the period's."""
+    if line.charge_type != UNUSED:
+        return None
+    held = held_addon(subscription, line.code or "")
+    return None if held is None else held.invoice_id
+
+
+def _with_note(
+    state: CustomerState,
+    subscription: Subscription,
+    cause: Cause,
+    unused: tuple[InvoiceLine, ...],
+    opened: InvoiceRecord | None,
+    setting: Setting,
+) -> tuple[CustomerState, tuple[Invoice, ...], tuple[InvoiceLine, ...]]:
+    """A credit note on an unpaid invoice: the corrected lines, negative.
 
     It is at most what is unpaid; with what is still due on that invoice, or where the note is
     posted, its lines may come to another amount: the difference is due. It waits for what the
@@ -207,7 +247,6 @@ def _with_note(
     returns: the note, if there is one, and the credits that are on none.
     rule:    SUB-9, ACT-3.
     """
-    opened = record_named(state, subscription.invoice_id)
     if opened is None or not unused:
         return state, (), unused
     whole = unpaid_with_due(opened, state, cause, setting)
@@ -230,10 +269,16 @@ def _corrected(lines: Sequence[InvoiceLine], opened: InvoiceRecord) -> tuple[Inv
     return tuple(
         replace(
             line,
-            type=LineType.PLAN_BASE if line.code is None else LineType.FEATURE_SEATS,
+            type=_corrected_type(line),
             tax_rate_bp=rates.get(line.tax_category),
             corrects=opened.id,
             rule="SUB-9",
         )
         for line in lines
     )
+
+
+def _corrected_type(line: InvoiceLine) -> LineType:
+    if line.charge_type == UNUSED:
+        return LineType.ADDON_BASE
+    return LineType.PLAN_BASE if line.code is None else LineType.FEATURE_SEATS

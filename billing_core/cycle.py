@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+from billing_core.addons import (
+    base_lines,
+    changed_at,
+    in_window,
+    offered_terms,
+    renewed_addons,
+    window_terms,
+)
 from billing_core.coming import coming, is_withdrawn, renewal_terms
 from billing_core.discounts import after_cycle, discount_line
 from billing_core.drawing import CREDITS, Drawn, draw, stretches, unit_of
@@ -67,16 +75,18 @@ def take_boundary(state: CustomerState, subscription: Subscription, setting: Set
     if reason is not None:
         return _end(state, subscription, settled, reason, setting)
     terms = renewal_terms(subscription, setting, window.end_at)
-    opening = _opening(subscription, terms, window.end_at)
+    opening = _opening(subscription, terms, window.end_at, setting)
     if opening.terms.is_free:
         return _settle_month(state, subscription, settled, opening, setting)
     return _renew(state, subscription, settled, opening, setting)
 
 
-def _opening(subscription: Subscription, terms: Terms, at: datetime) -> Subscription:
+def _opening(
+    subscription: Subscription, terms: Terms, at: datetime, setting: Setting
+) -> Subscription:
     """A subscription with the terms of its next period, of which nothing is charged yet.
 
-    rule: CHG-13, OFR-3: a discount is lost on another plan or interval.
+    rule: CHG-13, ADD-4, OFR-3: a discount is lost on another plan or interval.
     """
     own = subscription.terms
     is_same = (terms.plan, terms.interval) == (own.plan, own.interval)
@@ -90,6 +100,7 @@ def _opening(subscription: Subscription, terms: Terms, at: datetime) -> Subscrip
         next_plan=None,
         next_interval=None,
         negotiated=still_negotiated(subscription, terms.plan, at),
+        addons=renewed_addons(subscription, terms, setting, at),
     )
 
 
@@ -129,7 +140,7 @@ def _closed(
 
     Of a posted window within the lookback, the usage known now: the difference is late usage.
     """
-    terms, policies = subscription.terms, setting.policies_at(window.end_at)
+    terms, policies = window_terms(subscription), setting.policies_at(window.end_at)
     is_settled = is_charged(window, setting)
     cutoff = setting.cutoff_on(window.end_at)
     if is_settled:
@@ -163,11 +174,15 @@ def draw_window(
 
     rule: CRD-1, CRD-4, BAL-2, SUB-2: on a free plan, as in a trial, nothing is charged.
     """
-    terms, unit = subscription.terms, unit_of(subscription.terms)
+    terms, unit = window_terms(subscription), unit_of(subscription.terms)
     funds = state.funds or Funds(unit, Fraction(0), Fraction(0))
     zone = setting.zone_of(subscription.time_zone, window.start_at)
     changed = _lower_costs(subscription, window, setting) if unit == CREDITS else ()
-    cut_at = [*(it.at for it in funds.additions), *(at for at, _ in changed)]
+    cut_at = [
+        *(it.at for it in funds.additions),
+        *(at for at, _ in changed),
+        *changed_at(subscription),
+    ]
     keys = [
         (it, WindowKey(state.customer_id, it.start_at, it.end_at, cutoff))
         for it in stretches(window, zone, cut_at)
@@ -193,12 +208,11 @@ def _lower_costs(
 
     rule: CRD-3: a higher cost waits for renewal, and a lowered one is kept until then.
     """
-    own, since = subscription.terms, began_at(subscription, setting)
-    found = []
+    own, since, found = window_terms(subscription), began_at(subscription, setting), []
     for at, version in offers_within(
         subscription, setting, since, until=window.end_at, is_included=False
     ):
-        offered = version.terms_in(own.plan, own.interval, own.currency)
+        offered = offered_terms(subscription, version)
         if offered is not None:
             lower = with_lower_costs(own, offered)
             if lower != own:
@@ -220,7 +234,14 @@ def next_window(state: CustomerState, subscription: Subscription, setting: Setti
     window = Window(old.end, end, old.end_at, midnight(end, setting.zone_of(own, old.end_at)))
     zone = setting.zone_name(own, old.end_at)
     period = window.period if subscription.terms.is_free else subscription.period
-    return replace(subscription, months=months, window=window, time_zone=zone, period=period)
+    return replace(
+        subscription,
+        months=months,
+        window=window,
+        time_zone=zone,
+        period=period,
+        addons=in_window(subscription.addons, window),
+    )
 
 
 def period_charges(
@@ -257,6 +278,10 @@ def charged_period(
         subscription.terms, subscription.seats, paid_period(subscription), setting, at
     )
     base, effective = charges[0], charges[0].amount
+    addons = subscription.addons
+    if addons:
+        addons, bases = base_lines(subscription, paid_period(subscription), unit=base.unit)
+        charges = (base, *bases, *charges[1:])
     off = discount_line(base, subscription.discount)
     if off is not None:
         charges, effective = (*charges, off), base.amount + off.amount
@@ -265,6 +290,7 @@ def charged_period(
         seats=with_advances(subscription.seats, charges),
         plan_charge=effective,
         discount=after_cycle(subscription.discount),
+        addons=addons,
     )
     return charged, charges
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import floor
 
-from billing_core.catalog import Catalog, Feature, PlanFeature
+from billing_core.catalog import Addon, Catalog, Feature, PlanFeature
 from billing_core.errors import NegativeQuantity
 from billing_core.exact import exact_sum, product, quotient
 from billing_core.invoice import InvoiceLine, LineDetail, LineType, UsedFeature
@@ -398,7 +398,16 @@ def not_drawn(catalog: Catalog, code: str, currency: str) -> tuple[str, str] | N
     return None
 
 
-def _not_drawn(feature: Feature, held: PlanFeature, model: str) -> str | None:
+def addon_not_drawn(catalog: Catalog, code: str, model: str) -> str | None:
+    """What of an add-on is not billed on a plan's credits or balance; None where all is."""
+    addon = catalog.addons[code]
+    feature = catalog.features[addon.feature]
+    if model == "metered" or feature.type != "metered":
+        return None
+    return _not_drawn(feature, addon, model)
+
+
+def _not_drawn(feature: Feature, held: PlanFeature | Addon, model: str) -> str | None:
     overage = held.overage
     if feature.aggregation not in {"sum", "count"}:
         return f"{feature.aggregation} drawn day by day"

@@ -14,8 +14,8 @@ from billing_core.offers import began_at, offers_within
 from billing_core.period import billing_date
 from billing_core.pricing import PerUnit
 from billing_core.setting import CatalogVersion, Setting
-from billing_core.state import SeatAddition, SeatHolding, Subscription
-from billing_core.terms import FeatureTerms, Terms
+from billing_core.state import HeldAddon, SeatAddition, SeatHolding, Subscription
+from billing_core.terms import FeatureTerms, Terms, with_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,16 @@ def improved(own: Terms, offered: Terms, *, lowers_unit_prices: bool = False) ->
         else:
             old = features[change.feature]
             features[change.feature] = replace(old, **{change.field: change.new})  # type: ignore[arg-type]
-    by_code = {code: features[code] for code in sorted(features)}
-    return replace(own, features=tuple(by_code.values()), by_code=by_code)
+    return with_features(own, features)
+
+
+def improved_feature(
+    own: FeatureTerms, offered: FeatureTerms, *, lowers_unit_prices: bool = False
+) -> FeatureTerms:
+    """A feature with all that an offer of it has better. Rules FAIR-2, FAIR-3."""
+    found = _changes(own, offered, lowers_unit_prices=lowers_unit_prices)
+    better = {change.field: change.new for change in found if change.is_at_once}
+    return replace(own, **better) if better else own  # type: ignore[arg-type]
 
 
 def in_force(
@@ -124,11 +132,13 @@ def _is_lower(old: FeatureTerms, new: FeatureTerms) -> bool:
 def _with_offer(
     subscription: Subscription, version: CatalogVersion, at: datetime, setting: Setting
 ) -> Subscription:
+    lowers = version.catalog.policies.unit_price_decrease_immediate
+    if subscription.addons:
+        subscription = _with_better_addons(subscription, version, lowers_unit_prices=lowers)
     own = subscription.terms
     offered = version.terms_in(own.plan, own.interval, own.currency)
     if offered is None:
         return subscription
-    lowers = version.catalog.policies.unit_price_decrease_immediate
     terms = improved(own, offered, lowers_unit_prices=lowers)
     if terms is own:
         return subscription
@@ -136,6 +146,24 @@ def _with_offer(
     held = {holding.feature: holding for holding in subscription.seats}
     seats = tuple(_with_more_included(own, item, held, on) for item in terms.seats)
     return replace(subscription, terms=terms, seats=seats)
+
+
+def _with_better_addons(
+    subscription: Subscription, version: CatalogVersion, *, lowers_unit_prices: bool
+) -> Subscription:
+    """The features of add-ons as a later version has them better; their prices wait. FAIR-3."""
+    currency = subscription.terms.currency.code
+
+    def better(held: HeldAddon) -> HeldAddon:
+        offered = version.addons.get((held.terms.code, currency))
+        if offered is None or version.effective_at <= held.taken_at:
+            return held
+        feature = improved_feature(
+            held.terms.feature, offered.feature, lowers_unit_prices=lowers_unit_prices
+        )
+        return replace(held, terms=replace(held.terms, feature=feature))
+
+    return replace(subscription, addons=tuple(map(better, subscription.addons)))
 
 
 def _with_more_included(

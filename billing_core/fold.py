@@ -12,11 +12,13 @@ from typing import Any
 
 from billing_core.actions import (
     Action,
+    ActivateAddon,
     AddSeats,
     BuyCreditPack,
     Cancel,
     ChangePlan,
     CreateCustomer,
+    DeactivateAddon,
     DeleteCustomer,
     GrantCredit,
     IssueCreditNote,
@@ -38,6 +40,7 @@ from billing_core.actions import (
     WriteOff,
     may_do,
 )
+from billing_core.addon_changes import activate_addon, deactivate_addon
 from billing_core.cancelling import cancel, delete_customer, undo_cancel
 from billing_core.coming import withdrawn_at
 from billing_core.correcting import credit_invoice, refund, write_off
@@ -105,14 +108,26 @@ def fold(
         steps.append(step)
         state = step.state
     state = _advance(state, setting, until, steps, is_included=False)
+    return _folded(state, steps, outcomes)
+
+
+def _folded(state: CustomerState, steps: Sequence[Step], outcomes: Sequence[Outcome]) -> Folded:
+    """All that some steps made, put together; what a later step undid is refused. PAY-3."""
+    undone = dict(refusal for step in steps for refusal in step.undone)
     return Folded(
         state,
         invoices=tuple(invoice for step in steps for invoice in step.invoices),
-        outcomes=tuple(outcomes),
+        outcomes=tuple(_after(outcome, undone.get(outcome.action_id)) for outcome in outcomes),
         notices=tuple(notice for step in steps for notice in step.notices),
         windows=tuple(window for step in steps for window in step.windows),
         ledger=tuple(entry for step in steps for entry in step.ledger),
     )
+
+
+def _after(outcome: Outcome, undone: Refused | None) -> Outcome:
+    if undone is None:
+        return outcome
+    return replace(outcome, status=OutcomeStatus.REFUSED, what=undone.what, reason=undone.reason)
 
 
 def due_at(subscription: Subscription | None) -> datetime | None:
@@ -164,6 +179,8 @@ _TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] =
     AddSeats: change_seats,
     RemoveSeats: change_seats,
     SetSeats: change_seats,
+    ActivateAddon: activate_addon,
+    DeactivateAddon: deactivate_addon,
     BuyCreditPack: buy_credit_pack,
     TopUp: top_up,
     GrantCredit: grant_credit,

@@ -46,6 +46,17 @@ class InvoiceType(StrEnum):
     CREDIT_NOTE = "credit_note"
 
 
+PURCHASES = frozenset(
+    {
+        InvoiceType.ADDON_ACTIVATION,
+        InvoiceType.PACK_PURCHASE,
+        InvoiceType.BALANCE_TOPUP,
+        InvoiceType.STORE_PURCHASE,
+    }
+)
+"""Invoices of one purchase alone: no customer credit and no adjustment is on them. CUS-1."""
+
+
 @dataclass(frozen=True, slots=True)
 class LineDetail:
     """A part of a line: a tier, or one token class of one model. Parts add up to the line.
@@ -167,3 +178,11 @@ class Invoice:
     def total(self) -> Money:
         """Subtotal and tax. Rule INV-9."""
         return total([line.amount for line in self.lines], self.currency)
+
+
+def in_time(invoice: Invoice) -> tuple[datetime, bool, str]:
+    """What invoices of one customer are put in order of time by.
+
+    At one instant a purchase comes after what opened or renewed what it was bought for.
+    """
+    return invoice.made_at, invoice.type in PURCHASES, invoice.id

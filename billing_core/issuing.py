@@ -13,7 +13,14 @@ from fractions import Fraction
 from functools import partial
 
 from billing_core.assembly import assembled, cut_credits, in_page_order, invoice_id, tax_lines
-from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType, UsedFeature
+from billing_core.invoice import (
+    PURCHASES,
+    Invoice,
+    InvoiceLine,
+    InvoiceType,
+    LineType,
+    UsedFeature,
+)
 from billing_core.late_usage import is_more_waived, is_within_reach
 from billing_core.money import Money, total
 from billing_core.period import Period, Window, billing_date, boundary
@@ -38,10 +45,6 @@ from billing_core.values import replace
 
 NOT_CORRECTED = frozenset({LineType.TAX, LineType.ADJUSTMENT})
 """Lines that are no charge or credit of the invoice's own cause."""
-
-
-PREPAID = frozenset({InvoiceType.PACK_PURCHASE, InvoiceType.BALANCE_TOPUP})
-"""Invoices of one purchase alone: no customer credit and no adjustment is on them. CUS-1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def issue(
     name = invoice_id_of(state, cause)
     if name in setting.booked:
         return _rebooked(state, subscription, cause, charges, setting)
-    is_alone = cause.type in PREPAID
+    is_alone = cause.type in PURCHASES
     corrections = () if is_alone else adjustment_lines(state, subscription, cause, setting)
     result = assembled(
         [*charges, *corrections],

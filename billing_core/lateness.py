@@ -9,9 +9,11 @@ from datetime import datetime
 
 from billing_core.actions import (
     Action,
+    ActivateAddon,
     AddSeats,
     Cancel,
     CreateCustomer,
+    DeactivateAddon,
     DecideConflict,
     GrantCredit,
     IssueCreditNote,
@@ -47,7 +49,9 @@ NEVER_LATE = frozenset(
 )
 """Actions taken at the instant at which they arrived. Rule ACT-2."""
 
-FOLDED_AGAIN = frozenset({AddSeats, RemoveSeats, SetSeats, Cancel, UndoCancel})
+FOLDED_AGAIN = frozenset(
+    {AddSeats, RemoveSeats, SetSeats, ActivateAddon, DeactivateAddon, Cancel, UndoCancel}
+)
 """Late ones are folded again from their instant; of Cancel only at period end. Rule ACT-3."""
 
 

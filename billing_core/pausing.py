@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from billing_core.actions import Pause, ReasonCode, Resume
+from billing_core.addons import active, in_window, renewed_addons
 from billing_core.cancelling import closed_now
 from billing_core.coming import coming, renewal_terms
 from billing_core.cycle import charged_period, paid_period, pending_true_ups
@@ -50,7 +51,9 @@ def pause(state: CustomerState, action: Pause, at: datetime, setting: Setting) -
 
 
 def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting) -> Step:
-    """A new period from the day on, at the price then in force; seats in full. SUB-5, SUB-10.
+    """A new period from the day on, at the price then in force. Rules SUB-5, SUB-10.
+
+    Seats and add-ons go on and are charged in full.
 
     It takes back a cancellation that was still to come.
     raises: PlanNotPriced.
@@ -92,21 +95,24 @@ def reopened(
     """A subscription in the first window of a new period of its terms, which begins at once.
 
     takes:   a subscription with the terms of the new period.
-    returns: the anchor on the day, seats held but not yet charged, no cancellation to come.
-    rule:    SUB-5, CHG-2, CHG-13.
+    returns: the anchor on the day, seats and add-ons held but not yet charged, no cancellation
+             to come.
+    rule:    SUB-5, CHG-2, CHG-13, ADD-4.
     """
     start, terms = day_of(setting, state, at), subscription.terms
     own = None if state.customer is None else state.customer.time_zone
     end = boundary(start, 1)
     months = MONTHS[terms.interval] if terms.interval else 1
     held = {holding.feature: holding.held for holding in subscription.seats}
+    window = Window(start, end, at, midnight(end, setting.zone_of(own, at)))
     return replace(
         subscription,
         status=Status.ACTIVE,
         anchor=start,
         months=0,
         period=Period(start, boundary(start, months)),
-        window=Window(start, end, at, midnight(end, setting.zone_of(own, at))),
+        window=window,
+        addons=in_window(renewed_addons(subscription, terms, setting, at), window),
         time_zone=setting.zone_name(own, at),
         seats=open_seats(terms, held),
         plan_charge=Money(0, terms.currency),
@@ -134,4 +140,5 @@ def _resting(subscription: Subscription, at: datetime, setting: Setting) -> Subs
         plan_charge=None,
         expires_at=midnight(paid_period(subscription).end, zone) if is_ending else None,
         seats=tuple(replace(it, advance=nothing, additions=()) for it in subscription.seats),
+        addons=tuple(replace(it, spans=(), is_paid=False) for it in active(subscription)),
     )

@@ -9,8 +9,9 @@ from datetime import datetime
 from billing_core.actions import InvoiceReference, Payment, ReasonCode
 from billing_core.cancelling import end_unpaid
 from billing_core.invoice import Invoice, InvoiceType
-from billing_core.issuing import PREPAID, day_of
+from billing_core.issuing import day_of
 from billing_core.money import Currency, Money
+from billing_core.purchasing import pay_purchase, undone
 from billing_core.records import (
     failed,
     is_failing,
@@ -20,9 +21,9 @@ from billing_core.records import (
     with_record,
 )
 from billing_core.setting import Setting
-from billing_core.state import CustomerState, InvoiceRecord, Status, Subscription
+from billing_core.state import CustomerState, InvoiceRecord, Purchase, Status, Subscription
 from billing_core.step import Applied, Notice, Refused, Step, refused
-from billing_core.subscribing import NotBilledYet, open_first_period
+from billing_core.subscribing import open_first_period
 
 DUNNED = frozenset(
     {InvoiceType.INITIAL, InvoiceType.RECURRING, InvoiceType.PLAN_CHANGE, InvoiceType.OVERAGE}
@@ -36,9 +37,9 @@ An initial one without checkout opens the first paid period of a free subscripti
 def take_payment(state: CustomerState, action: Payment, at: datetime, setting: Setting) -> Step:
     """The result of an attempt to collect an invoice. Rules PAY-0, PAY-1, PAY-3, SUB-11."""
     subscription = state.subscription
-    checkout = _checkout(subscription, action)
-    if subscription is not None and checkout is not None:
-        return _take_first(state, subscription, checkout, action, at=at, setting=setting)
+    of_draft = _take_of_draft(state, action, at, setting)
+    if of_draft is not None:
+        return of_draft
     record = record_called(state, action.invoice, setting)
     if record is None:
         return refused(
@@ -50,23 +51,55 @@ def take_payment(state: CustomerState, action: Payment, at: datetime, setting: S
         return Step(state, no)
     if action.result == "succeeded":
         return Step(restored(paid(state, record.id, _amount(action, currency))))
-    if record.type in PREPAID and record.unpaid.minor > 0:
-        raise NotBilledYet(what="a purchase whose payment failed", where=f"action {action.id}")
     if subscription is None or record.type not in DUNNED:
         return Step(state)
     return _failed(state, subscription, record, at, setting)
 
 
+def _take_of_draft(
+    state: CustomerState, action: Payment, at: datetime, setting: Setting
+) -> Step | None:
+    """The result for a checkout or a purchase that waits for it; None where it names neither."""
+    subscription, waiting = state.subscription, _waiting(state, action)
+    checkout = _checkout(subscription, action)
+    if subscription is not None and checkout is not None:
+        return _take_first(state, subscription, checkout, action, at=at, setting=setting)
+    if waiting is not None:
+        return _take_waiting(state, waiting, action, at=at, setting=setting)
+    return None
+
+
 def _checkout(subscription: Subscription | None, action: Payment) -> Invoice | None:
     """The checkout's draft, where a payment names it by id or by type and date. Rule PAY-0."""
     checkout = None if subscription is None else subscription.checkout
+    return checkout if checkout is not None and _names(action, checkout) else None
+
+
+def _waiting(state: CustomerState, action: Payment) -> Purchase | None:
+    """The purchase that waits for the payment: the last one, where several are named so."""
+    named = (it for it in reversed(state.purchases) if _names(action, it.draft))
+    return next(named, None)
+
+
+def _names(action: Payment, draft: Invoice) -> bool:
+    """Whether a payment names a draft: by its id, or by its type and date. Rule PAY-0."""
     named = action.invoice
-    if checkout is None:
-        return None
     if isinstance(named, InvoiceReference):
-        is_named = named.type == checkout.type and named.on == checkout.billing_day
-        return checkout if is_named else None
-    return checkout if named == checkout.id else None
+        return named.type == draft.type and named.on == draft.billing_day
+    return named == draft.id
+
+
+def _take_waiting(
+    state: CustomerState, purchase: Purchase, action: Payment, *, at: datetime, setting: Setting
+) -> Step:
+    """What a payment does to a purchase that waits for it. Rule PAY-3."""
+    currency = purchase.draft.currency
+    no = _too_fine(action, currency)
+    if no is not None:
+        return Step(state, no)
+    if action.result == "failed":
+        return undone(state, purchase, "its payment failed")
+    return pay_purchase(state, purchase, _amount(action, currency), at, setting)
 
 
 def _take_first(

@@ -48,6 +48,14 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Instants from `start_at` up to, and not including, `end_at`; None: it goes on. UTC."""
+
+    start_at: datetime
+    end_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A month of usage, counted from the anchor: its dates and its instants (UTC).
 

@@ -1,7 +1,7 @@
 """Credits and balance bought beforehand: credit packs and top-ups.
 
-Both work at once and make an invoice of their own. What is bought waits in the running
-window, whose use is drawn with it from that instant on.
+What is bought stands in the running window, whose use is drawn with it from that instant on.
+How it is paid, and that it is there only when it is, is in `purchasing`.
 """
 
 from dataclasses import replace
@@ -12,9 +12,10 @@ from fractions import Fraction
 from billing_core.actions import BuyCreditPack, ReasonCode, TopUp
 from billing_core.catalog import CreditPack
 from billing_core.invoice import InvoiceLine, InvoiceType, LineType
-from billing_core.issuing import Cause, day_of, issue
+from billing_core.issuing import Cause, day_of
 from billing_core.money import Money
 from billing_core.period import Period
+from billing_core.purchasing import purchased
 from billing_core.setting import Setting
 from billing_core.state import WITH_ACCESS, Addition, CustomerState, Subscription
 from billing_core.step import Refused, Step, refused
@@ -23,7 +24,7 @@ from billing_core.step import Refused, Step, refused
 def buy_credit_pack(
     state: CustomerState, action: BuyCreditPack, at: datetime, setting: Setting
 ) -> Step:
-    """Credits of a pack, there at once, at the price in force. Rules CRD-2, FAIR-6, PAY-3."""
+    """Credits of a pack, at the price in force. Rules CRD-2, FAIR-6, PAY-3."""
     subscription = _drawing_on(state, "credits")
     if isinstance(subscription, Refused):
         return Step(state, subscription)
@@ -45,11 +46,11 @@ def buy_credit_pack(
         state.customer_id, at, day, "purchase", Fraction(pack.credits), action.pack, name
     )
     cause = Cause(InvoiceType.PACK_PURCHASE, action.id, at, day)
-    return _bought(state, subscription, added, line, cause=cause, setting=setting)
+    return purchased(state, subscription, cause, line, gives=added, setting=setting)
 
 
 def top_up(state: CustomerState, action: TopUp, at: datetime, setting: Setting) -> Step:
-    """Money added to the balance at once; what is added is what is invoiced. BAL-3, PAY-3."""
+    """Money added to the balance; what is added is what is invoiced. Rules BAL-3, PAY-3."""
     subscription = _drawing_on(state, "balance")
     if isinstance(subscription, Refused):
         return Step(state, subscription)
@@ -61,7 +62,7 @@ def top_up(state: CustomerState, action: TopUp, at: datetime, setting: Setting) 
     line = replace(_line(None, "Balance top-up", amount, day), rule="BAL-3")
     added = Addition(state.customer_id, at, day, "topup", amount.exact, None, line.name)
     cause = Cause(InvoiceType.BALANCE_TOPUP, action.id, at, day)
-    return _bought(state, subscription, added, line, cause=cause, setting=setting)
+    return purchased(state, subscription, cause, line, gives=added, setting=setting)
 
 
 def _drawing_on(state: CustomerState, model: str) -> Subscription | Refused:
@@ -100,26 +101,3 @@ def _line(code: str | None, name: str, amount: Money, day: date) -> InvoiceLine:
         service=Period(day, day + timedelta(days=1)),
         rule="",
     )
-
-
-def _bought(
-    state: CustomerState,
-    subscription: Subscription,
-    added: Addition,
-    line: InvoiceLine,
-    *,
-    cause: Cause,
-    setting: Setting,
-) -> Step:
-    """The purchase invoiced alone, and what was bought in the running window. Rule CUS-1.
-
-    What costs nothing makes no invoice (INV-7).
-    """
-    funds = state.funds
-    if funds is None:
-        raise ValueError(f"{state.customer_id} has a window without funds")
-    held = replace(state, funds=replace(funds, additions=(*funds.additions, added)))
-    if not line.amount.minor:
-        return Step(held)
-    held, invoice = issue(held, subscription, cause, [line], setting)
-    return Step(held, invoices=(invoice,))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 
 from billing_core.actions import Action
-from billing_core.fold import Folded, _advance, _outcome, fold, take
+from billing_core.fold import Folded, _advance, _folded, _outcome, fold, take
 from billing_core.late_usage import booked_cutoff
 from billing_core.lateness import effective_at
 from billing_core.period import Window
@@ -55,15 +55,15 @@ def keep(
     """The state just after a boundary, with all that happened at its instant.
 
     takes:   setting, with everything posted up to the boundary in `booked`.
-    returns: None while a checkout waits: its draft changes from day to day; and of who has had
-             credits or a balance, whose usage is read by stretches.
+    returns: None while a checkout or a purchase waits: its draft changes from day to day; and
+             of who has had credits or a balance, whose usage is read by stretches.
     raises:  BillingError, as `fold`.
     """
     until = boundary_at + timedelta(microseconds=1)
     folded = fold(customer_id, actions, setting, until=until)
     subscription = folded.state.subscription
     has_checkout = subscription is not None and subscription.checkout is not None
-    if has_checkout or folded.state.funds is not None:
+    if has_checkout or folded.state.purchases or folded.state.funds is not None:
         return None
     windows = tuple(closed.window for closed in folded.windows)
     basis = _basis(customer_id, _before(actions, until), setting, windows, fingerprint)
@@ -102,14 +102,7 @@ def resume(
         steps.append(step)
         state = step.state
     state = _advance(state, setting, until, steps, is_included=False)
-    return Folded(
-        state,
-        invoices=tuple(invoice for step in steps for invoice in step.invoices),
-        outcomes=tuple(outcomes),
-        notices=tuple(notice for step in steps for notice in step.notices),
-        windows=tuple(window for step in steps for window in step.windows),
-        ledger=tuple(entry for step in steps for entry in step.ledger),
-    )
+    return _folded(state, steps, outcomes)
 
 
 def _in_order(actions: Sequence[Action]) -> list[Action]:

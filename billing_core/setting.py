@@ -15,7 +15,7 @@ from billing_core.errors import BillingError
 from billing_core.invoice import Invoice
 from billing_core.money import Currency
 from billing_core.period import cutoff_day
-from billing_core.terms import NoPriceInCurrency, Terms, terms_of
+from billing_core.terms import AddonTerms, NoPriceInCurrency, Terms, addon_terms, terms_of
 from billing_core.usage import Usage
 
 
@@ -49,12 +49,14 @@ class UnknownTimeZone(BillingError):
 class CatalogVersion:
     """A catalog and the instant from which it is in force. Rule CAT-1.
 
-    terms: what it gives, for each (plan, interval, currency) that it prices.
+    terms:  what it gives, for each (plan, interval, currency) that it prices.
+    addons: the same, for each (add-on, currency).
     """
 
     effective_at: datetime
     catalog: Catalog
     terms: Mapping["PlanKey", Terms]
+    addons: Mapping[tuple[str, str], AddonTerms] = field(default_factory=dict)
 
     def terms_in(self, plan: str, interval: str | None, currency: Currency) -> Terms | None:
         """The terms of a plan for somebody who pays in a currency; None where it has none.
@@ -94,7 +96,21 @@ def catalog_version(
     terms: dict[PlanKey, Terms] = {}
     for code in catalog.plans:
         terms |= plan_terms(catalog, code, currencies)
-    return CatalogVersion(effective_at, catalog, terms)
+    return CatalogVersion(effective_at, catalog, terms, _addons(catalog, currencies))
+
+
+def _addons(
+    catalog: Catalog, currencies: Mapping[str, Currency]
+) -> dict[tuple[str, str], AddonTerms]:
+    """The terms of each add-on in each currency that it is priced in."""
+    found = {}
+    for code, addon in catalog.addons.items():
+        for name in sorted({catalog.currency, *addon.currencies}):
+            with suppress(NoPriceInCurrency):
+                terms = addon_terms(catalog, code, currencies[name])
+                if terms is not None:
+                    found[code, name] = terms
+    return found
 
 
 def plan_terms(

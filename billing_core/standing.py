@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
 
+from billing_core.addons import active, current_features, window_terms
 from billing_core.bill import drawn_so_far
 from billing_core.coming import coming
 from billing_core.cycle import service_days
@@ -53,6 +54,7 @@ class Standing:
     status, plan, ...: of the last subscription; None for who never had one.
     usage:             of the running window, as known; empty without access.
     plan_credits, ...: what is left of credits and balance, exact, as far as usage is known.
+    features, limits:  of the plan and of active add-ons; addons: the codes of those.
     outstanding:       what is owed on invoices, below zero what was paid too much (PAY-2).
     uncollectible:     the part of it whose dunning has ended without success (PAY-1).
     """
@@ -72,6 +74,7 @@ class Standing:
     usage: tuple[UsedFeature, ...] = ()
     limits: Mapping[str, Fraction | None] = field(default_factory=dict)
     features: tuple[str, ...] = ()
+    addons: tuple[str, ...] = ()
     outstanding: tuple[Money, ...] = ()
     uncollectible: tuple[Money, ...] = ()
     customer_credit: tuple[Money, ...] = ()
@@ -96,6 +99,7 @@ def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standin
     funds = _funds(state, setting)
     is_credits = funds.unit == CREDITS
     terms, has_access = subscription.terms, subscription.status in WITH_ACCESS
+    features = current_features(subscription)
     return Standing(
         customer_id=state.customer_id,
         status=subscription.status,
@@ -112,10 +116,11 @@ def standing(state: CustomerState, setting: Setting, *, at: datetime) -> Standin
         usage=_usage(state, setting),
         limits={
             item.code: None if item.unlimited else item.included
-            for item in terms.features
+            for item in features
             if item.type in {"metered", "quota"}
         },
-        features=tuple(item.code for item in terms.features) if has_access else (),
+        features=tuple(item.code for item in features) if has_access else (),
+        addons=tuple(held.terms.code for held in active(subscription)),
         outstanding=owed,
         uncollectible=lost,
         customer_credit=credit,
@@ -160,7 +165,7 @@ def _usage(state: CustomerState, setting: Setting) -> tuple[UsedFeature, ...]:
     key = WindowKey(state.customer_id, window.start_at, window.end_at, setting.known_on)
     policies = setting.policies_at(window.start_at)
     return rate_window(
-        subscription.terms,
+        window_terms(subscription),
         setting.usage.get(key, {}),
         service_days(window),
         per_event=policies.token_cost_rounding == "per_event",

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
 
-from billing_core.invoice import Invoice, InvoiceType, LineType
+from billing_core.invoice import Invoice, InvoiceLine, InvoiceType, LineType
 from billing_core.money import Money
-from billing_core.period import Period, Window
-from billing_core.terms import Terms
+from billing_core.period import Period, Span, Window
+from billing_core.terms import AddonTerms, Terms
 
 
 class Status(StrEnum):
@@ -121,6 +121,25 @@ class Negotiated:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldAddon:
+    """An add-on of a subscription, as long as its period runs. Rules ADD-2, ADD-4, ADD-6.
+
+    taken_at:   the instant from whose catalog its terms are.
+    is_active:  False once deactivated; what is paid stays known until the period's end.
+    is_paid:    whether the price of this period was charged.
+    spans:      when it could be used in the running window, in order.
+    invoice_id: of its activation in this period; None where the period's invoice charged it.
+    """
+
+    terms: AddonTerms
+    taken_at: datetime
+    is_active: bool = True
+    is_paid: bool = False
+    spans: tuple[Span, ...] = ()
+    invoice_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """One subscription of a customer. Rules SUB-1, INV-1.
 
@@ -137,6 +156,7 @@ class Subscription:
     discount:    what reduces the plan price of the next paid periods.
     promo_code:  the code that it redeemed, also when the discount is used up or lost.
     negotiated:  what stands above the catalog, in the order agreed; ended ones of the period too.
+    addons:      active ones, and those that were active in this period, by code.
     """
 
     id: str
@@ -160,6 +180,7 @@ class Subscription:
     promo_code: str | None = None
     negotiated: tuple[Negotiated, ...] = ()
     cancel_reason: CancelReason | None = None
+    addons: tuple[HeldAddon, ...] = ()
 
 
 def ended(
@@ -175,6 +196,7 @@ def ended(
         expires_at=None,
         settled_at=at,
         cancel_reason=reason,
+        addons=(),
     )
 
 
@@ -272,6 +294,24 @@ class Funds:
 
 
 @dataclass(frozen=True, slots=True)
+class Purchase:
+    """What was bought and is there when its payment succeeds. Rules PAY-3, PAY-0.
+
+    action_id:       of the purchase; with `draft` the names that a payment can give.
+    subscription_id: which it was bought for; period: of an add-on, what its price is for.
+    line:            what it costs; draft: its invoice, which is made when it is paid.
+    gives:           credits or money, or an add-on.
+    """
+
+    action_id: str
+    subscription_id: str
+    period: Period | None
+    line: InvoiceLine
+    draft: Invoice
+    gives: Addition | AddonTerms
+
+
+@dataclass(frozen=True, slots=True)
 class AdjustmentDue:
     """A difference from a posted invoice that the next invoice books. Rules ACT-3, USE-7.
 
@@ -293,6 +333,7 @@ class CustomerState:
     """All that the fold knows of one customer. `customer` is None before he was created.
 
     has_subscribed, redeemed: a subscription before the last one began, and codes of such (OFR-1).
+    purchases: those that wait for their payment, in order of time (PAY-3).
     """
 
     customer_id: str
@@ -304,3 +345,4 @@ class CustomerState:
     funds: Funds | None = None
     has_subscribed: bool = False
     redeemed: tuple[str, ...] = ()
+    purchases: tuple[Purchase, ...] = ()

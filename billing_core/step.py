@@ -69,7 +69,10 @@ class ClosedWindow:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The outcome of one event; everything that it made, in the order in which it was made."""
+    """The outcome of one event; everything that it made, in the order in which it was made.
+
+    undone: earlier actions that are refused after all, by id (PAY-3).
+    """
 
     state: CustomerState
     decision: Decision = Applied()
@@ -77,6 +80,7 @@ class Step:
     notices: tuple[Notice, ...] = ()
     windows: tuple[ClosedWindow, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
+    undone: tuple[tuple[str, Refused], ...] = ()
 
 
 def refused(state: CustomerState, reason: ReasonCode, what: str) -> Step:

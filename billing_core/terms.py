@@ -10,9 +10,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 from billing_core import pricing
-from billing_core.catalog import Catalog, Interval, Overage, Plan, PlanFeature
+from billing_core.catalog import Addon, Catalog, Interval, Overage, Plan, PlanFeature
 from billing_core.errors import BillingError
 from billing_core.money import Currency
+from billing_core.period import Span
 
 ONE = Fraction(1)
 
@@ -22,20 +23,21 @@ class NoPriceInCurrency(BillingError):
 
     code = "PRICE-01"
 
-    def __init__(self, *, feature: str, plan: str, currency: str) -> None:
+    def __init__(self, *, feature: str, path: str, currency: str) -> None:
         super().__init__(
             what=f"feature {feature!r} has no overage price in {currency}",
-            where=f"the catalog, plans.{plan}.features.{feature}.overage.currencies",
+            where=f"the catalog, {path}.overage.currencies",
             mend=f"add a unit price in {currency}",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureTerms:
-    """One feature as a plan has it. Rules CAT-5, CAT-12.
+    """One feature as a plan or an add-on has it. Rules CAT-5, CAT-12, ADD-3.
 
     included: priced units; price: of the units above it, None where they are blocked.
     per:      event units in one priced unit.
+    during:   in the terms of a window, when it could be used; empty: in all of the window.
     """
 
     code: str
@@ -55,6 +57,22 @@ class FeatureTerms:
     maximum: Decimal | None = None
     tax_category: str = "standard"
     credits_per_unit: Decimal | None = None
+    during: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddonTerms:
+    """An add-on in a currency, as in force for one period. Rules ADD-1, ADD-3, ADD-6.
+
+    model: of consumption, `boolean` where it fits any; price: of a period of the plan.
+    """
+
+    code: str
+    name: str
+    model: str
+    price: Decimal
+    feature: FeatureTerms
+    tax_category: str = "standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +108,7 @@ def terms_of(catalog: Catalog, code: str, interval: Interval | None, currency: C
     """
     plan = catalog.plans[code]
     features = tuple(
-        _feature_terms(catalog, name, held, plan=code, currency=currency)
+        _feature_terms(catalog, name, held, path=f"plans.{code}.features.{name}", currency=currency)
         for name, held in sorted(plan.features.items())
         if held.enabled
     )
@@ -110,11 +128,43 @@ def terms_of(catalog: Catalog, code: str, interval: Interval | None, currency: C
     )
 
 
+def addon_terms(catalog: Catalog, code: str, currency: Currency) -> AddonTerms | None:
+    """The terms that the catalog gives to a new period of an add-on. Rules ADD-3, CAT-4.
+
+    takes:   an add-on of the catalog.
+    returns: None where it has no price in the currency.
+    raises:  NoPriceInCurrency, for its overage.
+    """
+    addon = catalog.addons[code]
+    local = addon.currencies.get(currency.code)
+    if local is None and currency.code != catalog.currency:
+        return None
+    feature = _feature_terms(
+        catalog, addon.feature, addon, path=f"addons.{code}", currency=currency
+    )
+    is_bare = addon.included is None and addon.overage is None and addon.pricing == "fixed"
+    if feature.type == "metered" and addon.model == "metered" and is_bare:
+        feature = replace(feature, unlimited=True)
+    return AddonTerms(
+        code=code,
+        name=addon.name,
+        model=addon.model,
+        price=addon.price if local is None else local.price,
+        feature=feature,
+        tax_category=addon.tax_category,
+    )
+
+
+def with_features(terms: Terms, features: Mapping[str, FeatureTerms]) -> Terms:
+    """Terms with other features, which are put in order of code."""
+    by_code = {code: features[code] for code in sorted(features)}
+    return replace(terms, features=tuple(by_code.values()), by_code=by_code)
+
+
 def with_lower_costs(terms: Terms, offered: Terms) -> Terms:
     """Terms with the costs in credits that an offer has lower; a higher one waits. Rule CRD-3."""
-    features = tuple(_cheaper(it, offered.by_code.get(it.code)) for it in terms.features)
-    by_code = {feature.code: feature for feature in features}
-    return replace(terms, features=features, by_code=by_code)
+    features = (_cheaper(it, offered.by_code.get(it.code)) for it in terms.features)
+    return with_features(terms, {feature.code: feature for feature in features})
 
 
 def _cheaper(own: FeatureTerms, offered: FeatureTerms | None) -> FeatureTerms:
@@ -140,12 +190,12 @@ def _amount(plan: Plan, interval: Interval, currency: Currency) -> Decimal:
 
 
 def _feature_terms(
-    catalog: Catalog, code: str, held: PlanFeature, *, plan: str, currency: Currency
+    catalog: Catalog, code: str, held: PlanFeature | Addon, *, path: str, currency: Currency
 ) -> FeatureTerms:
-    """One feature as the plan has it, its overage in the currency. raises: NoPriceInCurrency."""
+    """One feature as it is had, its overage in the currency. raises: NoPriceInCurrency."""
     feature, overage = catalog.features[code], held.overage
     if overage is not None and currency.code != catalog.currency:
-        overage = _in_currency(overage, plan=plan, feature=code, currency=currency.code)
+        overage = _in_currency(overage, path=path, feature=code, currency=currency.code)
     return FeatureTerms(
         code=code,
         name=feature.name,
@@ -154,7 +204,7 @@ def _feature_terms(
         aggregation=feature.aggregation,
         is_ai=held.pricing == "ai_model",
         margin_bp=held.margin_bp,
-        included=Fraction(held.included),
+        included=Fraction(held.included or 0),
         unlimited=held.unlimited,
         price=None if overage is None or overage.mode == "block" else price_of(overage),
         mode="block" if overage is None else overage.mode,
@@ -167,13 +217,13 @@ def _feature_terms(
     )
 
 
-def _in_currency(overage: Overage, *, plan: str, feature: str, currency: str) -> Overage:
+def _in_currency(overage: Overage, *, path: str, feature: str, currency: str) -> Overage:
     """The clause with its money in another currency; a share of a value has no currency."""
     if overage.model in {"percentage", "dynamic"} or overage.mode == "block":
         return overage
     local = overage.currencies.get(currency)
     if local is None:
-        raise NoPriceInCurrency(feature=feature, plan=plan, currency=currency)
+        raise NoPriceInCurrency(feature=feature, path=path, currency=currency)
     return overage.model_copy(
         update={
             "unit_price": local.unit_price,

@@ -15,7 +15,7 @@ from billing_core.bill import Bill, bill, drawn_so_far, open_window, with_booked
 from billing_core.drawing import LedgerEntry
 from billing_core.errors import BillingError, Fault, fault_of
 from billing_core.fold import Folded
-from billing_core.invoice import Invoice
+from billing_core.invoice import Invoice, in_time
 from billing_core.period import midnight
 from billing_core.redemptions import Person, without_place
 from billing_core.setting import Setting
@@ -97,17 +97,19 @@ def rate(history: History, meter: Meter, fold: Fold = fold_as_posted) -> Rated:
     """
     history = _with_places(history)
     usage: dict[WindowKey, Mapping[str, UsageSnapshot]] = {}
+    metered: dict[WindowKey, WindowRequest] = {}
     for _ in range(ROUNDS):
         bills = [_bill(history, customer, usage, fold) for customer in sorted(history.actions)]
         setting = replace(history.setting, usage=usage)
         wanted = {
             request.key: request for it in bills for request in _requests(it, history, setting)
         }
-        missing = [wanted[key] for key in sorted(wanted) if key not in usage]
+        missing = [wanted[key] for key in sorted(wanted) if metered.get(key) != wanted[key]]
         if not missing:
             requests = tuple(wanted[key] for key in sorted(wanted))
             return _rated(history, bills, requests, setting)
         usage |= meter(missing)
+        metered |= {request.key: request for request in missing}
     raise WindowsDoNotSettle(missing)
 
 
@@ -161,7 +163,13 @@ def _requests(it: Bill, history: History, setting: Setting) -> list[WindowReques
 
 def _plan_features(terms: Terms) -> tuple[PlanFeature, ...]:
     metered = [feature for feature in terms.features if feature.type == "metered"]
-    return tuple(PlanFeature(feature.code, feature.is_ai) for feature in metered)
+    return tuple(
+        PlanFeature(feature.code, feature.is_ai, span.start_at, span.end_at)
+        if span is not None
+        else PlanFeature(feature.code, feature.is_ai)
+        for feature in metered
+        for span in feature.during or (None,)
+    )
 
 
 def _ledger(folded: Folded, setting: Setting) -> tuple[LedgerEntry, ...]:
@@ -182,7 +190,7 @@ def _rated(
         through=history.through,
         states={customer: one.state for customer, one in folded.items()},
         invoices=tuple(
-            sorted(invoices, key=lambda it: (it.billing_day, it.customer_id, it.made_at, it.id))
+            sorted(invoices, key=lambda it: (it.billing_day, it.customer_id, in_time(it)))
         ),
         outcomes=tuple(outcome for one in folded.values() for outcome in one.outcomes),
         notices=tuple(notice for one in folded.values() for notice in one.notices),

@@ -25,6 +25,7 @@ from billing_core.invoice import (
     LineDetail,
     LineType,
     UsedFeature,
+    in_time,
 )
 from billing_core.money import Currency, Money
 from billing_core.period import Period, Window
@@ -184,8 +185,8 @@ def table(rows: Iterable[Sequence[Any]], schema: Schema) -> pl.DataFrame:
 
 
 def in_order(invoices: Iterable[Invoice]) -> list[Invoice]:
-    """Invoices by (billing day, customer, instant, id): the order of posting. Rule PST-2."""
-    return sorted(invoices, key=lambda it: (it.billing_day, it.customer_id, it.made_at, it.id))
+    """Invoices by (billing day, customer, time): the order of posting. Rule PST-2."""
+    return sorted(invoices, key=lambda it: (it.billing_day, it.customer_id, in_time(it)))
 
 
 def invoice_frames(invoices: Iterable[Invoice]) -> InvoiceFrames:

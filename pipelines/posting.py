@@ -11,7 +11,7 @@ from string import Formatter
 
 from billing_core.actions import Outcome
 from billing_core.errors import BillingError
-from billing_core.invoice import Invoice
+from billing_core.invoice import Invoice, in_time
 from pipelines.books import (
     BookedState,
     Books,
@@ -190,7 +190,7 @@ def postable(drafts: Drafts, books: Books) -> tuple[tuple[Invoice, ...], dict[st
     left_out = {fault.customer_id: f"{fault.code}: {fault.what}" for fault in drafts.faults}
     left_out |= {hold.customer_id: hold.reason for hold in drafts.holds}
     chosen = []
-    for invoice in sorted(unbooked(books, drafts.invoices), key=lambda it: (it.made_at, it.id)):
+    for invoice in sorted(unbooked(books, drafts.invoices), key=in_time):
         if invoice.customer_id in left_out:
             continue
         if reason := _reason_to_wait(invoice, drafts.summary.through):

@@ -249,8 +249,24 @@ def register_requests(
             ],
         ),
         "plan_features": (
-            {"window_id": pl.Int32, "feature": pl.String, "is_ai": pl.Boolean},
-            [(n, f.code, f.is_ai) for n, r in enumerate(requests) for f in r.features],
+            {
+                "window_id": pl.Int32,
+                "feature": pl.String,
+                "is_ai": pl.Boolean,
+                "from_at": instant,
+                "until_at": instant,
+            },
+            [
+                (
+                    n,
+                    f.code,
+                    f.is_ai,
+                    f.from_at and _naive(f.from_at),
+                    f.until_at and _naive(f.until_at),
+                )
+                for n, r in enumerate(requests)
+                for f in r.features
+            ],
         ),
         "customers": (
             {"external_id": pl.String, "customer_id": pl.String, "known_from": pl.Date},
@@ -319,18 +335,26 @@ def _scaled(price: Decimal) -> Decimal:
 def _edge_days(
     requests: Sequence[WindowRequest], customers: Sequence[KnownCustomer]
 ) -> list[tuple[str, date]]:
-    """The UTC days inside which a window starts or ends, under every id of the customer."""
+    """The UTC days inside which usage is cut, under every id of the customer: by a window, or by
+    a feature that came or went.
+    """
     names: dict[str, list[str]] = {}
     for customer in customers:
         names.setdefault(customer.customer_id, []).append(customer.external_id)
     days = {
         (name, instant.date())
         for request in requests
-        for instant in (_naive(request.key.start_at), _naive(request.key.end_at))
+        for instant in _edges(request)
         if instant.time() != time()
         for name in names.get(request.key.customer_id, ())
     }
     return sorted(days)
+
+
+def _edges(request: WindowRequest) -> Iterator[datetime]:
+    yield from (_naive(request.key.start_at), _naive(request.key.end_at))
+    for feature in request.features:
+        yield from (_naive(at) for at in (feature.from_at, feature.until_at) if at is not None)
 
 
 def _register_files(connection: duckdb.DuckDBPyConnection, root: DataRoot) -> None:

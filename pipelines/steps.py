@@ -4,7 +4,7 @@ Dagster's assets and the command line call these and nothing else. Each step may
 again at any time: with the same inputs it changes not one file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from billing_core.actions import DecideConflict, ReleaseHold, may_do
-from billing_core.catalog import AiPrices, Catalog
+from billing_core.catalog import Addon, AiPrices, Catalog, PlanFeature
 from billing_core.errors import Problem
 from billing_core.period import midnight
 from billing_core.usage import TOKEN_CLASSES, Usage
@@ -222,8 +222,7 @@ def metering_spec(catalogs: Sequence[DatedCatalog], prices: tuple[AiPrice, ...])
     margins = {
         feature.margin_bp
         for content in contents
-        for plan in content.plans.values()
-        for feature in plan.features.values()
+        for feature in _priced(content)
         if feature.pricing == "ai_model"
     }
     roundings = {content.policies.token_cost_rounding for content in contents}
@@ -233,6 +232,13 @@ def metering_spec(catalogs: Sequence[DatedCatalog], prices: tuple[AiPrice, ...])
         is_per_event="per_event" in roundings,
         margins_bp=tuple(sorted(margins)),
     )
+
+
+def _priced(catalog: Catalog) -> Iterator[PlanFeature | Addon]:
+    """Every feature as some plan or add-on has it."""
+    for plan in catalog.plans.values():
+        yield from plan.features.values()
+    yield from catalog.addons.values()
 
 
 def feature_definitions(catalog: Catalog) -> list[FeatureDefinition]:

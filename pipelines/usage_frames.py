@@ -42,10 +42,16 @@ class FeatureDefinition:
 
 @dataclass(frozen=True, slots=True)
 class PlanFeature:
-    """A feature of the plan in a window; of AI features the quantity is tokens."""
+    """A feature of the plan in a window; of AI features the quantity is tokens.
+
+    from_at, until_at: a part of the window in which it could be used (ADD-6), which has no
+                       instant in common with another part; None: no bound but the window's.
+    """
 
     code: str
     is_ai: bool = False
+    from_at: datetime | None = None
+    until_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
--- what:    every feature of the plan in every window, under every id of the customer
--- grain:   window_id, feature, external_id
+-- what:    every feature of the plan in every window, under every id of the customer; of one
+--          that could not be used in all of the window the parts in which it could
+-- grain:   window_id, feature, external_id, start_at
 -- units:   instants in UTC
 -- from:    windows, plan_features, customers, features
 -- read by: windowed_usage, windowed_states, windowed_margins
--- rules:   USE-1, USE-8
+-- rules:   USE-1, USE-8, ADD-6
 with
 
 asked as (
@@ -21,6 +22,8 @@ plans as (
         window_id,
         feature,
         is_ai,
+        from_at,
+        until_at,
     from plan_features
 ),
 
@@ -43,8 +46,8 @@ select
     asked.window_id,
     plans.feature,
     names.external_id,
-    asked.start_at,
-    asked.end_at,
+    greatest(asked.start_at, plans.from_at) as start_at,
+    least(asked.end_at, plans.until_at) as end_at,
     asked.cutoff_on,
     plans.is_ai,
     defined.aggregation,

@@ -4,7 +4,7 @@
 -- units:   event units, of AI events all tokens
 -- from:    usage_parts, windows, plan_features, customers, features
 -- read by: usage_set_aside, checks
--- rules:   USE-1, USE-5, USE-6, USE-9, USE-11
+-- rules:   USE-1, USE-5, USE-6, USE-9, USE-11, ADD-6
 -- bound:   as_of, one row: the last landing day that is looked at (through)
 with
 
@@ -52,6 +52,8 @@ plans as (
         window_id,
         feature,
         is_ai,
+        from_at,
+        until_at,
     from plan_features
 ),
 
@@ -100,3 +102,5 @@ left join plans
     on
         access.window_id = plans.window_id
         and parts.feature = plans.feature
+        and parts.used_at >= coalesce(plans.from_at, parts.used_at)
+        and (plans.until_at is null or parts.used_at < plans.until_at)

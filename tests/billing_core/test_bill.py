@@ -1052,7 +1052,7 @@ def test_days_on_which_actions_came_in_late() -> None:
 
 
 def test_a_fault_before_a_late_day_is_the_answer() -> None:
-    story = [*START, act("2026-04-03", "activate_addon", addon="sms"), LATE_SEATS]
+    story = [*START, act("2026-04-03", "confirm_overage", feature="api_calls"), LATE_SEATS]
     answer = bill_posted_at_cutoff("acme", story, setting_of(), until=instant("2026-06-02"))
     assert answer.fault is not None
     assert answer.fault.code == "SCOPE-01"

@@ -25,7 +25,6 @@ from tests.billing_core.builders import (
     invoices,
     ladder,
     outcomes,
-    paid,
     plan_of,
     setting_of,
     subscribed,
@@ -134,21 +133,6 @@ def test_bought_credits_outlive_an_end_and_come_back() -> None:
         ("2026-04-11", "consumption", 30),
         ("2026-06-01", "reset", 130),
     ]
-
-
-def test_a_purchase_whose_payment_failed_is_not_billed_yet() -> None:
-    """Rules PAY-3, PST-4: half a rule charges nobody."""
-    story = [
-        created(),
-        subscribed("2026-04-01"),
-        paid("2026-04-01", {"type": "initial", "on": "2026-04-01"}),
-        buys("small"),
-        paid("2026-04-11", {"type": "pack_purchase", "on": "2026-04-10"}, "failed"),
-    ]
-    setting = setting_of(on_credits(), assumes_payment=False)
-    answer = bill("acme", story, setting, until=instant("2026-05-01"))
-    assert answer.fault is not None
-    assert answer.fault.what.startswith("a purchase whose payment failed")
 
 
 def test_the_state_of_a_customer_on_credits_is_not_kept() -> None:

@@ -495,7 +495,8 @@ def test_money_as_a_number_is_read_as_it_is_written(root: DataRoot) -> None:
 
 
 def test_what_is_not_billed_faults_one_customer_and_the_others_are_posted(root: DataRoot) -> None:
-    roots.land_actions(root, [does("x", "activate_addon", addon="sms")], date(2026, 4, 5))
+    confirms = does("x", "confirm_overage", feature="api_calls")
+    roots.land_actions(root, [confirms], date(2026, 4, 5))
     drafted = run(root)
     owed(drafted)
     (fault,) = drafted.rated.faults
