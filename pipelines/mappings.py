@@ -241,8 +241,11 @@ def _source(
     )
     match kind:
         case "parquet":
+            whole = f"select * from read_parquet({file}, hive_partitioning = false)"
+            has_own = "file_row_number" in map(str.lower, _columns(connection, whole))
+            number = "row_number() over ()" if has_own else "file_row_number + 1"
             return (
-                f"select file_row_number + 1 as row_number, {name} as file_name,"
+                f"select {number} as row_number, {name} as file_name,"
                 f" true as is_row_readable, * from read_parquet({file}, hive_partitioning = false)"
             )
         case "csv":

@@ -63,6 +63,18 @@ def test_instants_of_any_unit_and_zone_are_the_same_instants(
     assert [duplicates for _, _, duplicates, *_ in receipts(root)] == [0, 1]
 
 
+@pytest.mark.parametrize("name", ["file_row_number", "row_number", "file_name", "filename"])
+def test_a_column_of_the_file_may_have_the_name_of_one_of_ours(root: DataRoot, name: str) -> None:
+    rows = [event("1", "04-01 13:00"), event("2", "04-01 13:00")]
+    other = event("1", "04-01 13:00", value=Decimal(9), received_at=at("04-02"))
+    own = pa.array([7, 7, 7])
+    write(root, table([*rows, other]).append_column(name, own))
+    run(root, "04-01")
+    assert daily(root) == [("04-01", "04-01", "calls", 2, "2")]
+    assert receipts(root) == [(3, 2, 0, 1, 0, 0, 0)]
+    assert quantities(snapshots(root, window("04-01 12:00", "05-01"))) == {"calls": "2"}
+
+
 PLAIN = [
     event("1", "04-01 13:00"),
     event("r", "04-01 13:00", retracts="gone", value=Decimal(100)),
