@@ -14,6 +14,7 @@ from billing_core.actions import (
     Action,
     ActivateAddon,
     AddSeats,
+    AssignPlan,
     BuyCreditPack,
     Cancel,
     ChangePlan,
@@ -41,6 +42,7 @@ from billing_core.actions import (
     may_do,
 )
 from billing_core.addon_changes import activate_addon, deactivate_addon
+from billing_core.assigning import assign_plan
 from billing_core.cancelling import cancel, delete_customer, undo_cancel
 from billing_core.coming import withdrawn_at
 from billing_core.correcting import credit_invoice, refund, write_off
@@ -64,6 +66,7 @@ from billing_core.state import ENDED, Customer, CustomerState, Status, Subscript
 from billing_core.step import (
     ClosedWindow,
     Decision,
+    Looked,
     Notice,
     Refused,
     Scheduled,
@@ -84,6 +87,7 @@ class Folded:
     notices: tuple[Notice, ...] = ()
     windows: tuple[ClosedWindow, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
+    looked: tuple[Looked, ...] = ()
 
 
 def fold(
@@ -121,6 +125,7 @@ def _folded(state: CustomerState, steps: Sequence[Step], outcomes: Sequence[Outc
         notices=tuple(notice for step in steps for notice in step.notices),
         windows=tuple(window for step in steps for window in step.windows),
         ledger=tuple(entry for step in steps for entry in step.ledger),
+        looked=tuple(looked for step in steps for looked in step.looked),
     )
 
 
@@ -176,6 +181,7 @@ _TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] =
     Subscribe: subscribe,
     Cancel: cancel,
     ChangePlan: change_plan,
+    AssignPlan: assign_plan,
     AddSeats: change_seats,
     RemoveSeats: change_seats,
     SetSeats: change_seats,

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from billing_core.actions import ChangePlan, ReasonCode
+from billing_core.actions import AssignPlan, ChangePlan, ReasonCode
 from billing_core.cancelling import closed_now, unused_credits
 from billing_core.catalog import Catalog, group_of
 from billing_core.cycle import charged_period, paid_period, pending_true_ups
+from billing_core.downgrades import downgrade_warnings
 from billing_core.invoice import InvoiceLine, InvoiceType
 from billing_core.issuing import Cause, invoice_id_of, issue
 from billing_core.money import Money
@@ -23,7 +24,7 @@ from billing_core.seats import is_above_without_price
 from billing_core.setting import Setting
 from billing_core.state import ENDED, CustomerState, Status, Subscription
 from billing_core.step import Refused, Scheduled, Step, refused
-from billing_core.subscribing import NotBilledYet, only_built
+from billing_core.subscribing import only_built
 from billing_core.terms import Terms
 
 _NOT_RUNNING = "no subscription is running; subscribe to the plan instead"
@@ -40,40 +41,45 @@ def change_plan(state: CustomerState, action: ChangePlan, at: datetime, setting:
     """A higher plan of the group or a longer interval at once, others at the period's end.
 
     rule:   CHG-1 to CHG-13.
-    raises: NotBilledYet, for a change to a free plan.
+    raises: NotBilledYet.
     """
     subscription = state.subscription
     if subscription is None:
         return refused(state, ReasonCode.NOT_SUBSCRIBED, _NOT_RUNNING)
     if subscription.status in CANNOT_CHANGE:
         return refused(state, *CANNOT_CHANGE[subscription.status])
-    terms = _target(subscription, action, at, setting)
+    terms = target_terms(subscription, action, at, setting)
     if isinstance(terms, Refused):
         return Step(state, terms)
     catalog = setting.version_at(at).catalog
-    _only_billed(subscription.terms, terms, catalog, action)
-    unfit = _seats_fit(subscription, terms)
+    only_built(terms.plan, terms.interval, catalog, terms.currency.code)
+    if not _is_up(subscription.terms, terms, catalog):
+        return scheduled(state, subscription, terms, at, setting)
+    unfit = seats_fit(subscription, terms)
     if unfit is not None:
         return Step(state, unfit)
-    if not _is_up(subscription.terms, terms, catalog):
-        return _scheduled(state, subscription, terms)
-    return _upgrade(state, terms, action, at, setting)
+    return upgrade(state, terms, action, at, setting)
 
 
-def _target(
-    subscription: Subscription, action: ChangePlan, at: datetime, setting: Setting
+def target_terms(
+    subscription: Subscription, action: ChangePlan | AssignPlan, at: datetime, setting: Setting
 ) -> Terms | Refused:
-    """The terms asked for, or why they cannot be had; without interval the current is kept."""
+    """The terms asked for, or why they cannot be had; without interval the current is kept.
+
+    The founder may name a private plan, and one of another group. Rules CAT-3, CHG-1, CHG-13.
+    """
     own = subscription.terms
     code = action.plan or own.plan
     is_own = code == own.plan
     version = version_for(subscription, setting, at) if is_own else setting.version_at(at)
     catalog = version.catalog
     plan = catalog.plans.get(code) if setting.plan_at(code, at) else None
-    if plan is None or not (plan.public or code == own.plan):
+    is_assigned = isinstance(action, AssignPlan)
+    if plan is None or not (plan.public or is_own or is_assigned):
         return Refused(ReasonCode.PLAN_NOT_AVAILABLE, f"plan {code!r} is not on offer")
     group = group_of(catalog, own.plan)
-    if code != own.plan and (group is None or group_of(catalog, code) != group):
+    is_near = group is not None and group_of(catalog, code) == group
+    if not (is_own or is_near or is_assigned):
         what = f"plan {code!r} is in no group with {own.plan!r}; only the founder can assign it"
         return Refused(ReasonCode.NOT_SAME_GROUP, what)
     interval = None if plan.free else action.interval or own.interval
@@ -91,29 +97,36 @@ def _target(
     return terms
 
 
-def _only_billed(own: Terms, terms: Terms, catalog: Catalog, action: ChangePlan) -> None:
-    """Nothing is charged for a change that is not built. Rule PST-4. raises: NotBilledYet."""
-    if terms.is_free and not own.is_free:
-        raise NotBilledYet(what="a change to a free plan", where=f"action {action.id}")
-    only_built(terms.plan, terms.interval, catalog, terms.currency.code)
-
-
 def _is_up(own: Terms, terms: Terms, catalog: Catalog) -> bool:
-    """Whether a change is at once: the rank of the plans decides, then the interval. CHG-9."""
+    """Whether a change is at once: the rank of the plans decides, then the interval.
+
+    From a free plan it always is, to one never. Rules CHG-9, CHG-11.
+    """
+    if own.is_free != terms.is_free:
+        return own.is_free
     if own.plan != terms.plan:
         group = catalog.groups[group_of(catalog, terms.plan) or ""]
         return group.index(terms.plan) > group.index(own.plan)
     return MONTHS[terms.interval or "monthly"] > MONTHS[own.interval or "monthly"]
 
 
-def _scheduled(state: CustomerState, subscription: Subscription, terms: Terms) -> Step:
-    """A lower plan or a shorter interval from the next period on, without credit. Rule CHG-8."""
+def scheduled(
+    state: CustomerState, subscription: Subscription, terms: Terms, at: datetime, setting: Setting
+) -> Step:
+    """Another plan or a shorter interval from the next period on, without credit. Rule CHG-8.
+
+    On another plan the customer is warned of what he has above it.
+    """
     later = replace(subscription, next_plan=terms.plan, next_interval=terms.interval)
-    on = paid_period(subscription).end
-    return Step(replace(state, subscription=later), Scheduled(on))
+    decision = Scheduled(paid_period(subscription).end)
+    state = replace(state, subscription=later)
+    if terms.plan == subscription.terms.plan:
+        return Step(state, decision)
+    notices, looked = downgrade_warnings(state, subscription, terms, at, setting)
+    return Step(state, decision, notices=notices, looked=looked)
 
 
-def _seats_fit(subscription: Subscription, terms: Terms) -> Refused | None:
+def seats_fit(subscription: Subscription, terms: Terms) -> Refused | None:
     """Why the seats held cannot be kept on the plan, or None. Rule SEAT-5."""
     for holding in subscription.seats:
         feature = terms.by_code.get(holding.feature)
@@ -126,8 +139,12 @@ def _seats_fit(subscription: Subscription, terms: Terms) -> Refused | None:
     return None
 
 
-def _upgrade(
-    state: CustomerState, terms: Terms, action: ChangePlan, at: datetime, setting: Setting
+def upgrade(
+    state: CustomerState,
+    terms: Terms,
+    action: ChangePlan | AssignPlan,
+    at: datetime,
+    setting: Setting,
 ) -> Step:
     """The window closed, unused days credited and the new period charged on one invoice.
 
@@ -137,6 +154,25 @@ def _upgrade(
     if old is None or old.status in ENDED:
         raise ValueError(f"{state.customer_id} has no subscription to change")
     settled = closed_now(state, old, at, setting)
+    opened, charges = charged_period(moved_now(state, old, terms, at, setting), setting, at)
+    cause = Cause(InvoiceType.PLAN_CHANGE, action.id, at, opened.anchor, period=opened.period)
+    lines = list(charges)
+    if not old.terms.is_free:
+        cause = replace(cause, window=settled.closed.window, usage=settled.rated.usage)
+        lines += [*settled.rated.lines, *pending_true_ups(old, setting, at)]
+        lines += credits_for(old, opened, at, setting)
+    opened = replace(opened, invoice_id=invoice_id_of(state, cause))
+    state, invoice = issue(state, opened, cause, lines, setting)
+    is_charged = cause.window is not None
+    closed = replace(settled.closed, invoice_id=invoice.id if is_charged else None)
+    return Step(replace(state, subscription=opened), invoices=(invoice,), windows=(closed,))
+
+
+def moved_now(
+    state: CustomerState, old: Subscription, terms: Terms, at: datetime, setting: Setting
+) -> Subscription:
+    """A subscription in a new period of other terms, not yet charged: no discount, no change
+    that waits. Rules CHG-2, CHG-10."""
     target = replace(
         old,
         terms=terms,
@@ -145,21 +181,10 @@ def _upgrade(
         next_interval=None,
         negotiated=still_negotiated(old, terms.plan, at),
     )
-    opened, charges = charged_period(reopened(state, target, at, setting), setting, at)
-    cause = Cause(InvoiceType.PLAN_CHANGE, action.id, at, opened.anchor, period=opened.period)
-    lines = list(charges)
-    if not old.terms.is_free:
-        cause = replace(cause, window=settled.closed.window, usage=settled.rated.usage)
-        lines += [*settled.rated.lines, *pending_true_ups(old, setting, at)]
-        lines += _credits(old, opened, at, setting)
-    opened = replace(opened, invoice_id=invoice_id_of(state, cause))
-    state, invoice = issue(state, opened, cause, lines, setting)
-    is_charged = cause.window is not None
-    closed = replace(settled.closed, invoice_id=invoice.id if is_charged else None)
-    return Step(replace(state, subscription=opened), invoices=(invoice,), windows=(closed,))
+    return reopened(state, target, at, setting)
 
 
-def _credits(
+def credits_for(
     old: Subscription, opened: Subscription, at: datetime, setting: Setting
 ) -> tuple[InvoiceLine, ...]:
     """Unused days of the old period; advance seats only by `credit_extra_seats_on_upgrade`.

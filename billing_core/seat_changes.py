@@ -63,7 +63,7 @@ def _why_not(subscription: Subscription, holding: SeatHolding, held: int) -> Ref
             ReasonCode.NEGATIVE_SEATS,
             f"{holding.held} seats of {holding.feature!r} are held; {held} cannot be",
         )
-    if is_above_without_price(feature, held):
+    if held > holding.held and is_above_without_price(feature, held):
         return Refused(
             ReasonCode.SEATS_NOT_INCLUDED,
             f"plan {subscription.terms.plan!r} includes {feature.included} of "

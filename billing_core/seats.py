@@ -105,12 +105,16 @@ def change_held(holding: SeatHolding, held: int, on: date) -> SeatHolding:
 def advance_lines(
     terms: Terms, holdings: tuple[SeatHolding, ...], period: Period, *, is_monthly: bool
 ) -> tuple[InvoiceLine, ...]:
-    """Seats above the included for a coming period, one line for each feature. Rule SEAT-1."""
+    """Seats above the included for a coming period, one line for each feature.
+
+    What came along to a plan that sells none is not charged. Rules SEAT-1, CHG-8.
+    """
     months = seat_months(terms, is_monthly=is_monthly)
     lines = []
     for holding in holdings:
         feature = terms.by_code[holding.feature]
-        quantity = charged_seats(feature, holding.held) * months
+        is_priced = not is_above_without_price(feature, holding.held)
+        quantity = charged_seats(feature, holding.held) * months if is_priced else 0
         if quantity:
             price = seat_price(terms, feature)
             lines.append(

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from fractions import Fraction
 
 from billing_core.actions import ReasonCode
 from billing_core.drawing import Drawn, LedgerEntry
 from billing_core.invoice import Invoice, UsedFeature
+from billing_core.money import Money
 from billing_core.period import Window
 from billing_core.state import CustomerState
 from billing_core.terms import Terms
@@ -37,13 +39,27 @@ Decision = Applied | Scheduled | Refused
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that the customer is told. Rule QTA-5: dated with his date of the instant."""
+    """Something that the customer is told. Rule QTA-5: dated with his date of the instant.
+
+    used, limit: of the feature, in priced units; cost: what is above it is estimated to cost.
+    """
 
     customer_id: str
     kind: str
     on: date
     at: datetime
     feature: str | None = None
+    used: Fraction | None = None
+    limit: Fraction | None = None
+    cost: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Usage that was looked at for a notice, its window not closed by it; as the terms have it."""
+
+    key: WindowKey
+    terms: Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,7 @@ class Step:
     windows: tuple[ClosedWindow, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     undone: tuple[tuple[str, Refused], ...] = ()
+    looked: tuple[Looked, ...] = ()
 
 
 def refused(state: CustomerState, reason: ReasonCode, what: str) -> Step:

@@ -48,7 +48,7 @@ Meter = Callable[[Sequence[WindowRequest]], Usage]
 class Rated:
     """What everybody owes, by customer. A faulted customer has no state and no invoices.
 
-    requests: all windows whose usage was used, running ones included.
+    requests: all windows whose usage was used, running ones included; they do not overlap.
     setting:  with the usage, to ask for somebody's standing.
     """
 
@@ -104,7 +104,8 @@ def rate(history: History, meter: Meter, fold: Fold = fold_as_posted) -> Rated:
         wanted = {
             request.key: request for it in bills for request in _requests(it, history, setting)
         }
-        missing = [wanted[key] for key in sorted(wanted) if metered.get(key) != wanted[key]]
+        asked = {request.key: request for it in bills for request in _looked_at(it)} | wanted
+        missing = [asked[key] for key in sorted(asked) if metered.get(key) != asked[key]]
         if not missing:
             requests = tuple(wanted[key] for key in sorted(wanted))
             return _rated(history, bills, requests, setting)
@@ -159,6 +160,12 @@ def _requests(it: Bill, history: History, setting: Setting) -> list[WindowReques
     if running is not None:
         asked += [(key, running.terms) for key in running.keys]
     return [WindowRequest(key, _plan_features(terms)) for key, terms in asked]
+
+
+def _looked_at(it: Bill) -> list[WindowRequest]:
+    """Usage that notices tell of: it lies in windows that are asked for beside it. CHG-8."""
+    looked = () if it.folded is None else it.folded.looked
+    return [WindowRequest(one.key, _plan_features(one.terms)) for one in looked]
 
 
 def _plan_features(terms: Terms) -> tuple[PlanFeature, ...]:

@@ -23,6 +23,7 @@ TABLES = (
     "outbox",
     "ledger",
     "balances",
+    "notices",
 )
 """Relations that are copied into the database: what an analyst starts from."""
 

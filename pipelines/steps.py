@@ -29,6 +29,7 @@ from pipelines.landing import Registered, read_register, reading_problem, regist
 from pipelines.ledger import write_ledger
 from pipelines.metering import Metered, meter_days
 from pipelines.metering_spec import MeteringSpec
+from pipelines.notices import write_notices
 from pipelines.partitions import partition_of
 from pipelines.paths import DataRoot
 from pipelines.set_aside import write_set_aside_actions
@@ -100,6 +101,7 @@ def draft(root: DataRoot, through: date) -> Drafted:
         write_set_aside_actions(root, given.set_aside)
         write_standing(root, rated.states.values(), rated.setting, end_of(through))
         write_ledger(root, rated.ledger)
+        write_notices(root, rated.notices)
         summary = write_drafts(
             root,
             unbooked(books, rated.invoices),

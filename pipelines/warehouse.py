@@ -40,6 +40,7 @@ from pipelines.drafts import (
 from pipelines.frames import Schema, table
 from pipelines.ledger import LEDGERS
 from pipelines.marts import Mart, mart
+from pipelines.notices import NOTICES
 from pipelines.outbox import OUTBOX, outbox_frame, outbox_path
 from pipelines.paths import DataRoot, exact_pattern, sql_text
 from pipelines.set_aside import ACTIONS_SET_ASIDE
@@ -224,7 +225,7 @@ def sources_of(root: DataRoot) -> tuple[Source, ...]:
             schema,
             tuple((name, part, path) for part, path in current_files(root, name).items()),
         )
-        for name, schema in {**STANDING, **LEDGERS, **LANDED}.items()
+        for name, schema in {**STANDING, **LEDGERS, **NOTICES, **LANDED}.items()
     )
     letters = Source("outbox", OUTBOX, rows=outbox_frame(root))
     return tuple(sorted((*booked, *drafted, *others, letters), key=lambda source: source.name))

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from billing_core.bill import bill
 from billing_core.catalog import Catalog
 from billing_core.fold import Folded
 from tests.billing_core.builders import (
@@ -12,7 +11,6 @@ from tests.billing_core.builders import (
     act,
     created,
     folded,
-    instant,
     invoices,
     ladder,
     outcomes,
@@ -93,12 +91,16 @@ def test_a_change_that_cannot_be_had_is_refused(story: list[Any], move: Any, rea
     assert outcomes(told)["move"] == f"refused {reason}"
 
 
-def test_a_change_to_a_free_plan_is_not_billed_yet() -> None:
-    answer = bill(
-        "acme", [*STARTER, moved(plan="free")], setting_of(grouped()), until=instant("2026-05-01")
-    )
-    assert answer.fault is not None
-    assert (answer.fault.code, answer.fault.where) == ("SCOPE-01", "action move")
+def test_free_is_down_and_paid_is_up_whatever_the_rank() -> None:
+    """Rule CHG-11."""
+    catalog = ladder(plans=PLANS, groups={"main": ["starter", "free"]})
+    story = [created(), subscribed("2026-04-01"), moved(plan="free")]
+    told = folded(story, setting_of(catalog), "2026-04-30")
+    assert outcomes(told)["move"] == "scheduled 2026-05-01"
+    up = moved(plan="starter", interval="monthly")
+    story = [created(), subscribed("2026-04-01", "free", interval=None), up]
+    told = folded(story, setting_of(catalog), "2026-04-30")
+    assert outcomes(told)["move"] == "applied"
 
 
 def test_down_waits_for_the_end_of_the_period() -> None:
