@@ -424,13 +424,24 @@ InvoiceName = Annotated[
 """An invoice by its id or number, or by type and date."""
 
 
+class Settlement(Record):
+    """What came of a payment in the currency in which it is settled. Rule CUR-1."""
+
+    amount: PositiveAmount
+    currency: CurrencyCode
+
+
 class Payment(OfCustomer):
-    """The result of an attempt to collect an invoice. Rules PAY-0, PAY-1."""
+    """The result of an attempt to collect an invoice. Rules PAY-0, PAY-1, CUR-1.
+
+    amount: what was presented, in the invoice's currency; None: all that is unpaid.
+    """
 
     do: Literal["payment"] = "payment"
     invoice: InvoiceName
     result: Literal["succeeded", "failed"]
     amount: PositiveAmount | None = None
+    settlement: Settlement | None = None
 
 
 class PublishCatalog(Common):

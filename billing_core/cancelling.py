@@ -35,7 +35,7 @@ from billing_core.issuing import (
 )
 from billing_core.money import Money
 from billing_core.period import Period
-from billing_core.records import given_up, record_named
+from billing_core.records import failing, given_up, record_named
 from billing_core.seats import seat_months, seat_price
 from billing_core.setting import Setting
 from billing_core.settling import settle
@@ -96,15 +96,17 @@ def delete_customer(
 def end_unpaid(
     state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
 ) -> Step:
-    """Cancelled because the invoice stayed unpaid: the unpaid window's overage is waived.
+    """Cancelled because an invoice stayed unpaid: the unpaid window's overage is waived.
 
-    What failed is uncollectible, and stays outstanding.
+    What failed is uncollectible, and stays outstanding. A paused one has no window.
     rule: PAY-1, PAY-2, PAY-3.
     """
+    state = given_up(state, *failing(state, subscription))
+    left = replace(state, subscription=ended(subscription, at, CancelReason.UNPAID))
+    if subscription.window is None:
+        return Step(left)
     settled = closed_now(state, subscription, at, setting)
-    gone = ended(subscription, at, CancelReason.UNPAID)
-    state = replace(given_up(state, subscription), subscription=gone)
-    return Step(state, windows=(settled.closed,))
+    return Step(left, windows=(settled.closed,))
 
 
 def unused_credits(

@@ -55,6 +55,7 @@ from billing_core.issuing import known
 from billing_core.lateness import effective_at, late_reason
 from billing_core.ledger import carried
 from billing_core.negotiating import override_terms
+from billing_core.overdue import tell_overdue
 from billing_core.pausing import end_paused, pause, resume
 from billing_core.paying import take_payment
 from billing_core.plan_changes import change_plan
@@ -222,7 +223,14 @@ def _advance(
             return state
         has_ended = subscription.status in ENDED
         due = _due(state, subscription, setting)
-        if due is None or due > at or (due == at and not is_included):
+        is_over = due is None or due > at or (due == at and not is_included)
+        told = tell_overdue(
+            state, setting, at if is_over or due is None else due, is_included=is_included
+        )
+        if told is not None:
+            steps.append(told)
+            state = told.state
+        if is_over or due is None:
             running = in_force(subscription, setting, at, is_included=is_included)
             return state if running is subscription else replace(state, subscription=running)
         if has_ended:
@@ -256,7 +264,7 @@ def _create(state: CustomerState, action: CreateCustomer) -> Step:
         time_zone=action.time_zone,
         is_tax_id_valid=action.tax_id_checked_on is not None,
         is_taxed=action.is_taxed,
-        collection=action.collection or "automatic",
+        collection=action.collection,
         payment_days=action.payment_days,
     )
     if state.customer is not None:
@@ -269,11 +277,9 @@ def _update(state: CustomerState, customer: Customer, action: UpdateCustomer) ->
     written = action.model_fields_set
     changes: dict[str, object] = {
         name: getattr(action, name)
-        for name in ("country", "time_zone", "payment_days")
+        for name in ("country", "time_zone", "collection", "payment_days")
         if name in written
     }
-    if "collection" in written:
-        changes["collection"] = action.collection or "automatic"
     if "tax_id" in written or "tax_id_checked_on" in written:
         changes["is_tax_id_valid"] = action.tax_id_checked_on is not None
     return Step(replace(state, customer=replace(customer, **changes)))  # type: ignore[arg-type]

@@ -84,7 +84,9 @@ def issue(
 
     rule: INV-3, INV-9, PAY-0, CUS-1; ACT-3 and USE-7 for what was posted before.
     """
-    customer, state = known(state), with_unused(state, charges)
+    customer = known(state)
+    if cause.type is InvoiceType.PLAN_CHANGE:
+        state = with_unused(state, charges)
     name = invoice_id_of(state, cause)
     if name in setting.booked:
         return _rebooked(state, subscription, cause, charges, setting)

@@ -18,6 +18,7 @@ from billing_core.issuing import Cause, day_of, invoice_id_of, issue
 from billing_core.money import Money
 from billing_core.offers import still_negotiated
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
+from billing_core.records import failing
 from billing_core.seats import open_seats
 from billing_core.setting import Setting
 from billing_core.settling import settle
@@ -96,8 +97,8 @@ def reopened(
 
     takes:   a subscription with the terms of the new period.
     returns: the anchor on the day, seats and add-ons held but not yet charged, no cancellation
-             to come.
-    rule:    SUB-5, CHG-2, CHG-13, ADD-4.
+             to come; past due where an invoice of before the pause has failed and is unpaid.
+    rule:    SUB-5, CHG-2, CHG-13, ADD-4, PAY-1.
     """
     start, terms = day_of(setting, state, at), subscription.terms
     own = None if state.customer is None else state.customer.time_zone
@@ -107,7 +108,7 @@ def reopened(
     window = Window(start, end, at, midnight(end, setting.zone_of(own, at)))
     return replace(
         subscription,
-        status=Status.ACTIVE,
+        status=Status.PAST_DUE if failing(state, subscription) else Status.ACTIVE,
         anchor=start,
         months=0,
         period=Period(start, boundary(start, months)),

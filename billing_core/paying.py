@@ -13,15 +13,27 @@ from billing_core.issuing import day_of
 from billing_core.money import Currency, Money
 from billing_core.purchasing import pay_purchase, undone
 from billing_core.records import (
+    asked,
     failed,
-    is_failing,
+    failing,
+    given_up,
     paid,
     paid_in_advance,
     record_called,
+    record_named,
     with_record,
+    with_result,
 )
 from billing_core.setting import Setting
-from billing_core.state import CustomerState, InvoiceRecord, Purchase, Status, Subscription
+from billing_core.state import (
+    ENDED,
+    CustomerState,
+    InvoiceRecord,
+    PaymentResult,
+    Purchase,
+    Status,
+    Subscription,
+)
 from billing_core.step import Applied, Notice, Refused, Step, refused
 from billing_core.subscribing import open_first_period
 
@@ -30,13 +42,13 @@ DUNNED = frozenset(
 )
 """Invoices whose failed payment makes a subscription past due. Rule PAY-3.
 
-An initial one without checkout opens the first paid period of a free subscription (CAT-8).
+An initial one that is unpaid follows a trial or a free plan: a checkout's is only made when
+it is paid.
 """
 
 
 def take_payment(state: CustomerState, action: Payment, at: datetime, setting: Setting) -> Step:
     """The result of an attempt to collect an invoice. Rules PAY-0, PAY-1, PAY-3, SUB-11."""
-    subscription = state.subscription
     of_draft = _take_of_draft(state, action, at, setting)
     if of_draft is not None:
         return of_draft
@@ -45,15 +57,41 @@ def take_payment(state: CustomerState, action: Payment, at: datetime, setting: S
         return refused(
             state, ReasonCode.UNKNOWN_INVOICE, f"no invoice is {name_text(action.invoice)}"
         )
-    currency = record.total.currency
-    no = _too_fine(action, currency)
+    no = _too_fine(action, record.total.currency)
     if no is not None:
         return Step(state, no)
+    kept = _with_result(state, record, action, at, asked(record))
     if action.result == "succeeded":
-        return Step(restored(paid(state, record.id, _amount(action, currency))))
-    if subscription is None or record.type not in DUNNED:
-        return Step(state)
-    return _failed(state, subscription, record, at, setting)
+        return Step(restored(paid(kept, record.id, _amount(action, record.total.currency))))
+    return _failed(kept, record, at, setting)
+
+
+def _with_result(
+    state: CustomerState, record: InvoiceRecord, action: Payment, at: datetime, asked: Money
+) -> CustomerState:
+    """The result kept with its invoice, as it was presented and settled. Rule CUR-1.
+
+    takes: asked, what was presented where the action does not say.
+    """
+    settlement = action.settlement
+    result = PaymentResult(
+        action_id=action.id,
+        at=at,
+        result=action.result,
+        amount=_amount(action, record.total.currency) or asked,
+        settled=None if settlement is None else settlement.amount,
+        settlement_currency=None if settlement is None else settlement.currency,
+    )
+    return with_result(state, record.id, result)
+
+
+def _kept(step: Step, before: CustomerState, draft: Invoice, action: Payment, at: datetime) -> Step:
+    """The step with the result kept, where something was paid for the draft by then. CUR-1."""
+    record, advance = record_named(step.state, draft.id), record_named(before, draft.id)
+    if record is None or isinstance(step.decision, Refused):
+        return step
+    rest = draft.total if advance is None else draft.total + advance.unpaid
+    return replace(step, state=_with_result(step.state, record, action, at, rest))
 
 
 def _take_of_draft(
@@ -63,9 +101,11 @@ def _take_of_draft(
     subscription, waiting = state.subscription, _waiting(state, action)
     checkout = _checkout(subscription, action)
     if subscription is not None and checkout is not None:
-        return _take_first(state, subscription, checkout, action, at=at, setting=setting)
+        step = _take_first(state, subscription, checkout, action, at=at, setting=setting)
+        return _kept(step, state, checkout, action, at)
     if waiting is not None:
-        return _take_waiting(state, waiting, action, at=at, setting=setting)
+        step = _take_waiting(state, waiting, action, at=at, setting=setting)
+        return _kept(step, state, waiting.draft, action, at)
     return None
 
 
@@ -148,33 +188,35 @@ def restored(state: CustomerState) -> CustomerState:
     subscription = state.subscription
     if subscription is None or subscription.status is not Status.PAST_DUE:
         return state
-    if any(is_failing(record, subscription) for record in state.invoices):
+    if failing(state, subscription):
         return state
     return replace(state, subscription=replace(subscription, status=Status.ACTIVE))
 
 
-def _failed(
-    state: CustomerState,
-    subscription: Subscription,
-    record: InvoiceRecord,
-    at: datetime,
-    setting: Setting,
-) -> Step:
+def _failed(state: CustomerState, record: InvoiceRecord, at: datetime, setting: Setting) -> Step:
     """Past due at the first failure; cancelled when the last retry of any invoice fails. PAY-1.
 
-    What an ended subscription owes does not concern the one after it.
+    A paused subscription becomes past due when it goes on. What an ended one owes does not
+    concern the one after it: it is uncollectible when its own last retry has failed. On terms
+    nothing is dunned.
     """
-    is_own = record.subscription_id == subscription.id and record.unpaid.minor > 0
-    if not is_own or subscription.status not in {Status.ACTIVE, Status.PAST_DUE}:
+    is_dunned = record.type in DUNNED and record.payment_days is None
+    if not is_dunned or record.unpaid.minor <= 0:
         return Step(state)
-    failing = replace(subscription, status=Status.PAST_DUE)
-    state = replace(failed(state, record.id), subscription=failing)
+    subscription, told_of = state.subscription, state
+    state = failed(state, record.id)
+    is_last = record.failures >= len(setting.policies_at(at).dunning_offsets_hours)
+    is_own = subscription is not None and record.subscription_id == subscription.id
+    if subscription is None or not is_own or subscription.status in ENDED:
+        return Step(given_up(state, record.id) if is_last else state)
     notices: tuple[Notice, ...] = ()
-    if subscription.status is Status.ACTIVE:
+    if not failing(told_of, subscription):
         notices = (Notice(state.customer_id, "past_due", day_of(setting, state, at), at),)
-    if record.failures >= len(setting.policies_at(at).dunning_offsets_hours):
-        return replace(end_unpaid(state, failing, at, setting), notices=notices)
-    return Step(state, notices=notices)
+    if subscription.status is Status.ACTIVE:
+        subscription = replace(subscription, status=Status.PAST_DUE)
+    if is_last:
+        return replace(end_unpaid(state, subscription, at, setting), notices=notices)
+    return Step(replace(state, subscription=subscription), notices=notices)
 
 
 def name_text(named: str | InvoiceReference) -> str:

@@ -13,6 +13,7 @@ from billing_core.cycle import running
 from billing_core.invoice import InvoiceLine
 from billing_core.issuing import Cause, day_of, issue, known, late, with_due
 from billing_core.money import Money
+from billing_core.overdue import payment_days
 from billing_core.period import Span
 from billing_core.records import paid, paid_in_advance, with_record
 from billing_core.setting import Setting
@@ -52,7 +53,8 @@ def purchased(
         return Step(_given(state, gives, cause.at, cause, None))
     made, invoice = issue(state, subscription, cause, [line], setting)
     is_owed = made.invoices[-1].unpaid.minor > 0
-    if known(state).collection == "on_terms" or not is_owed:
+    days = payment_days(known(state), setting.policies_at(cause.at))
+    if days is not None or not is_owed:
         return Step(_given(made, gives, cause.at, cause, invoice.id), invoices=(invoice,))
     waiting = Purchase(
         action_id=cause.name,

@@ -6,7 +6,6 @@ as a payment; who is dunned for what is unpaid is decided by `paying`.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from math import floor
@@ -15,15 +14,18 @@ from billing_core.actions import InvoiceReference
 from billing_core.catalog import Catalog
 from billing_core.invoice import Invoice, InvoiceLine, LineType
 from billing_core.money import Money
+from billing_core.overdue import payment_days
 from billing_core.setting import Setting
 from billing_core.state import (
     Customer,
     CustomerState,
     GivenBack,
     InvoiceRecord,
+    PaymentResult,
     Subscription,
 )
 from billing_core.tax import rate_bp, treatment
+from billing_core.values import replace
 
 
 def with_record(
@@ -43,10 +45,12 @@ def records_with(
     """
     whole, nothing = invoice.total, Money(0, invoice.currency)
     owed, paid, records = whole.minor, 0, []
+    payments: tuple[PaymentResult, ...] = ()
     for item in state.invoices:
-        over = -item.unpaid.minor
+        over = -item.unpaid_minor
         if item.id == invoice.id:
-            paid += item.paid.minor
+            paid += item.paid.minor - item.refunded.minor
+            payments = item.payments
             continue
         if over > 0 and owed > paid and item.total.currency == invoice.currency:
             drawn = min(over, owed - paid)
@@ -65,40 +69,53 @@ def records_with(
         refunded=nothing,
         written_off=nothing,
         made=invoice,
+        payments=payments,
+        payment_days=_days(state, invoice, setting),
         rates=_rates(invoice),
         subscription_id=subscription.id,
     )
     return (*_with_adjusted(records, invoice), record)
 
 
+def _days(state: CustomerState, invoice: Invoice, setting: Setting) -> int | None:
+    """Days to pay a new invoice on terms; None where it is collected automatically. PAY-1."""
+    if state.customer is None:
+        return None
+    return payment_days(state.customer, setting.policies_at(invoice.made_at))
+
+
 def _with_adjusted(records: Sequence[InvoiceRecord], invoice: Invoice) -> Sequence[InvoiceRecord]:
     """The records that know what the adjustments of a new invoice give back of theirs. PST-2."""
-    back: dict[str | None, list[GivenBack]] = defaultdict(list)
-    for line in invoice.lines:
-        if line.type is LineType.ADJUSTMENT and line.amount.minor < 0:
-            back[line.corrects] += _given_back(line.type, line.code, line.tax_rate_bp, -line.amount)
-    if not back:
+    taken = [it for it in invoice.lines if it.type is LineType.ADJUSTMENT and it.amount.minor < 0]
+    if not taken:
         return records
+    back: dict[str | None, list[GivenBack]] = defaultdict(list)
+    for line in taken:
+        back[line.corrects] += _given_back(line.type, line.code, line.tax_rate_bp, -line.amount)
     return [replace(it, given_back=(*it.given_back, *back[it.id])) for it in records]
 
 
 def with_unused(state: CustomerState, charges: Iterable[InvoiceLine]) -> CustomerState:
-    """The state that knows what unused days give back of the invoice that opened the period.
+    """The state that knows what unused days give back of the invoices that charged them.
 
     takes: charges of what ends the period, before its credits are cut.
     rule:  PST-2.
     """
     unused = [line for line in charges if line.charge_type == "unused"]
-    if not unused or state.subscription is None:
+    subscription = state.subscription
+    if not unused or subscription is None:
         return state
-    opened = record_named(state, state.subscription.invoice_id)
-    if opened is None:
-        return state
-    rates, back = dict(opened.rates), list(opened.given_back)
+    addons = {held.terms.code: held.invoice_id for held in subscription.addons}
     for line in unused:
         kind = LineType.PLAN_BASE if line.code is None else LineType.FEATURE_SEATS
-        back += _given_back(kind, line.code, rates.get(line.tax_category), -line.amount)
-    return _with(state, replace(opened, given_back=tuple(back)))
+        kind = LineType.ADDON_BASE if line.code in addons else kind
+        name = addons.get(line.code or "") or subscription.invoice_id
+        record = record_named(state, name)
+        if record is not None:
+            rate = dict(record.rates).get(line.tax_category)
+            back = (*record.given_back, *_given_back(kind, line.code, rate, -line.amount))
+            state = _with(state, replace(record, given_back=back))
+    return state
 
 
 def _given_back(
@@ -266,7 +283,7 @@ def paid(state: CustomerState, name: str, amount: Money | None) -> CustomerState
     rule:  PAY-2, TAX-2.
     """
     item = _known(state, name)
-    return _with(state, _reckoned(replace(item, paid=item.paid + (amount or _asked(item)))))
+    return _with(state, _reckoned(replace(item, paid=item.paid + (amount or asked(item)))))
 
 
 def failed(state: CustomerState, name: str) -> CustomerState:
@@ -287,13 +304,24 @@ def written_off(state: CustomerState, name: str, amount: Money) -> CustomerState
     return _with(state, _reckoned(replace(item, written_off=item.written_off + amount)))
 
 
-def given_up(state: CustomerState, subscription: Subscription) -> CustomerState:
-    """The state in which the failed invoices of a subscription are uncollectible. Rule PAY-1."""
+def with_result(state: CustomerState, name: str, result: PaymentResult) -> CustomerState:
+    """The state that keeps the result of an attempt to collect an invoice. Rules PAY-1, CUR-1."""
+    item = _known(state, name)
+    return _with(state, replace(item, payments=(*item.payments, result)))
+
+
+def given_up(state: CustomerState, *names: str) -> CustomerState:
+    """The state in which some invoices are uncollectible. Rule PAY-1."""
     records = tuple(
-        replace(item, is_uncollectible=True) if is_failing(item, subscription) else item
+        replace(item, is_uncollectible=True) if item.id in names else item
         for item in state.invoices
     )
     return replace(state, invoices=records)
+
+
+def failing(state: CustomerState, subscription: Subscription) -> tuple[str, ...]:
+    """The invoices of a subscription that are unpaid and have failed. Rules PAY-1, PAY-3."""
+    return tuple(item.id for item in state.invoices if is_failing(item, subscription))
 
 
 def is_failing(record: InvoiceRecord, subscription: Subscription) -> bool:
@@ -308,5 +336,5 @@ def _reckoned(record: InvoiceRecord) -> InvoiceRecord:
     return replace(record, failures=0, is_uncollectible=False)
 
 
-def _asked(record: InvoiceRecord) -> Money:
+def asked(record: InvoiceRecord) -> Money:
     return record.unpaid if record.unpaid.minor > 0 else record.total

@@ -21,7 +21,17 @@ from billing_core.step import Step
 from billing_core.usage import WindowKey
 
 READ_IN_PARTS = frozenset(
-    {"versions", "zones", "usage", "booked", "numbers", "known_on", "without_place", "deletions"}
+    {
+        "versions",
+        "zones",
+        "usage",
+        "booked",
+        "numbers",
+        "due_on",
+        "known_on",
+        "without_place",
+        "deletions",
+    }
 )
 """Fields of a setting that grow from day to day; of others a fold reads all."""
 

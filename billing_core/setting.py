@@ -148,6 +148,7 @@ class Setting:
     booked:            posted invoices of the customer by id; they come out as they are.
     booked_through_at: the instant of the boundary or action that made the last of them.
     numbers:           number of a posted invoice -> its id.
+    due_on:            id of a posted invoice -> its last day to pay.
     known_on:          the last landing day that is known.
     takes_later_usage: drafts are rated with all that is known (a run), or as at their own
                        cutoff (a scenario, where an invoice counts as posted then). USE-8.
@@ -164,6 +165,7 @@ class Setting:
     booked: Mapping[str, Invoice] = field(default_factory=dict)
     booked_through_at: datetime = NEVER
     numbers: Mapping[str, str] = field(default_factory=dict)
+    due_on: Mapping[str, date] = field(default_factory=dict)
     known_on: date = date.max
     takes_later_usage: bool = False
     local_currencies: Mapping[str, str] = field(default_factory=dict)

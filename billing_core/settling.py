@@ -44,6 +44,7 @@ def settle(
     takes: charges, and credits for unused days.
     rule:  INV-6, INV-7, INV-10, INV-12, USE-7, PST-2, PST-6.
     """
+    state = with_unused(state, charges)
     alone = replace(cause, type=InvoiceType.ADJUSTMENT)
     note = replace(cause, type=InvoiceType.CREDIT_NOTE)
     if is_booked(state, alone, setting):
@@ -87,13 +88,13 @@ def _new(
 
 
 def _behind(state: CustomerState, cause: Cause, charges: Sequence[InvoiceLine]) -> CustomerState:
-    """Charges behind a posted invoice are due; credits are the customer's. Rules SUB-9, PST-2."""
+    """Charges behind a posted invoice are due; credits are the customer's. Rule SUB-9."""
     credited = [line for line in charges if line.amount.minor < 0]
     state = with_due(state, late(state, cause, [it for it in charges if it.amount.minor > 0]))
     if not credited:
         return state
     surplus = surplus_credit(cause, -net(credited, credited[0].amount))
-    return with_unused(replace(state, credits=(*state.credits, surplus)), credited)
+    return replace(state, credits=(*state.credits, surplus))
 
 
 def correction_at(

@@ -6,6 +6,7 @@ from the customer's first action it comes out the same.
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
@@ -48,6 +49,7 @@ class Customer:
     time_zone:        its own, or None for the catalog's billing time zone.
     is_tax_id_valid:  by format and check digits, as the shell found (TAX-3).
     is_taxed:         False where no tax line is ever made.
+    collection:       `automatic` or `on_terms`; None as of payment_days: the policies' (PAY-1).
     """
 
     id: str
@@ -55,7 +57,7 @@ class Customer:
     time_zone: str | None = None
     is_tax_id_valid: bool = False
     is_taxed: bool = True
-    collection: str = "automatic"
+    collection: str | None = None
     payment_days: int | None = None
 
 
@@ -226,6 +228,23 @@ class GivenBack:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentResult:
+    """The result of an attempt to collect an invoice, as it was landed. Rules PAY-1, CUR-1.
+
+    result:  `succeeded` or `failed`.
+    amount:  presented, in the invoice's currency.
+    settled: what was settled of it, in `settlement_currency`; None where nothing was said.
+    """
+
+    action_id: str
+    at: datetime
+    result: str
+    amount: Money
+    settled: Decimal | None = None
+    settlement_currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceRecord:
     """What payments and corrections need to know of an invoice that was made. PAY-0, PAY-2.
 
@@ -236,6 +255,9 @@ class InvoiceRecord:
     failures:        failed attempts to collect it that count for the dunning (PAY-1); 0 again
                      when nothing is unpaid.
     given_back:      what later documents gave back of it, credit notes and others (PST-2).
+    payments:        results of attempts to collect it, as they came.
+    payment_days:    days to pay after its issue, on terms; None: collected automatically.
+    is_overdue:      on terms, unpaid when its last day to pay had passed, and told so.
     made:            the invoice; not kept as text, since what is posted stands in the books.
     is_uncollectible: the dunning has ended without success; no more when nothing is unpaid.
     """
@@ -253,13 +275,21 @@ class InvoiceRecord:
     failures: int = 0
     is_uncollectible: bool = False
     given_back: tuple[GivenBack, ...] = ()
+    payments: tuple[PaymentResult, ...] = ()
+    payment_days: int | None = None
+    is_overdue: bool = False
     made: Invoice | None = field(default=None, compare=False, repr=False)
 
     @property
     def unpaid(self) -> Money:
         """Still to pay; below 0, what was paid too much. Rule PAY-2."""
-        left = self.total.minor - self.paid.minor + self.refunded.minor
-        return Money(left - self.credited.minor - self.written_off.minor, self.total.currency)
+        return Money(self.unpaid_minor, self.total.currency)
+
+    @property
+    def unpaid_minor(self) -> int:
+        """What is unpaid, in minor units."""
+        came = self.paid.minor - self.refunded.minor
+        return self.total.minor - came - self.credited.minor - self.written_off.minor
 
 
 @dataclass(frozen=True, slots=True)

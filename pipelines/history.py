@@ -145,6 +145,7 @@ def setting_of(
         zones=zones(_zone_names(catalogs, actions.values())),
         local_currencies=local_currencies(),
         numbers={posted.number: posted.invoice.id for posted in books.invoices},
+        due_on={posted.invoice.id: posted.due_on for posted in books.invoices},
         known_on=through,
         takes_later_usage=True,
     )

@@ -48,9 +48,10 @@ def payment_days(root: DataRoot, catalog: Catalog) -> dict[str, int]:
     path = current_file(root, "customers", "all")
     if path is None:
         return {}
-    on_terms = pl.read_parquet(path, glob=False).filter(pl.col("collection") == "on_terms")
-    default = catalog.policies.payment_days
+    policies = catalog.policies
+    own = pl.col("collection").fill_null(policies.collection)
+    on_terms = pl.read_parquet(path, glob=False).filter(own == "on_terms")
     return {
-        customer_id: default if days is None else days
+        customer_id: policies.payment_days if days is None else days
         for customer_id, days in on_terms.select("customer_id", "payment_days").iter_rows()
     }

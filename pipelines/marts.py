@@ -15,6 +15,7 @@ TABLES = (
     "invoice_lines",
     "invoice_line_details",
     "invoice_usage",
+    "payments",
     "customers",
     "subscriptions",
     "action_outcomes",

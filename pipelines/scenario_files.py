@@ -59,6 +59,7 @@ NOTICES = Literal[
     "pack_expired",
     "downgrade_warning",
     "past_due",
+    "overdue",
 ]
 
 _OUTCOME: Final = re.compile(r"applied|scheduled \d{4}-\d{2}-\d{2}|refused (?P<reason>\w+)")

@@ -74,10 +74,25 @@ BALANCES: Schema = {
 }
 """One row an invoice that was made, by invoice_id: what was paid of it. Rule PAY-2."""
 
+PAYMENTS: Schema = {
+    "action_id": pl.String,
+    "customer_id": pl.String,
+    "invoice_id": pl.String,
+    "taken_at": INSTANT,
+    "result": pl.String,
+    "currency": pl.String,
+    "amount_minor": pl.Int64,
+    "amount": QUANTITY,
+    "settled": QUANTITY,
+    "settlement_currency": pl.String,
+}
+"""One row a payment result, by (taken_at, action_id), as presented and settled. Rule CUR-1."""
+
 STANDING: dict[str, Schema] = {
     "customers": CUSTOMERS,
     "subscriptions": SUBSCRIPTIONS,
     "invoice_balances": BALANCES,
+    "payments": PAYMENTS,
 }
 """Datasets with the one partition `all`."""
 
@@ -94,6 +109,9 @@ def write_standing(
         "customers": [row for state in ordered for row in _customers(state)],
         "subscriptions": [row for state in ordered for row in _subscriptions(state, setting, at)],
         "invoice_balances": sorted(row for state in ordered for row in _balances(state)),
+        "payments": sorted(
+            (row for state in ordered for row in _payments(state)), key=lambda row: (row[3], row[0])
+        ),
     }
     return [
         write_partition(root, dataset, "all", table(rows[dataset], schema))
@@ -170,3 +188,20 @@ def _balances(state: CustomerState) -> Iterator[tuple[Any, ...]]:
             *(amount.major for amount in amounts),
             it.is_uncollectible,
         )
+
+
+def _payments(state: CustomerState) -> Iterator[tuple[Any, ...]]:
+    for record in state.invoices:
+        for it in record.payments:
+            yield (
+                it.action_id,
+                state.customer_id,
+                record.id,
+                it.at,
+                it.result,
+                it.amount.currency.code,
+                it.amount.minor,
+                it.amount.major,
+                None if it.settled is None else readable(it.settled),
+                it.settlement_currency,
+            )

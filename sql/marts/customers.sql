@@ -10,8 +10,9 @@
 --   time_zone: IANA name of the customer's own; null for the catalog's
 --   is_tax_id_valid: whether the tax id is valid by format and check digits
 --   is_taxed: false where no tax line is ever made
---   collection: automatic or on_terms
---   payment_days: days to pay after the issue date, on terms
+--   collection: automatic or on_terms; null for the catalog's
+--   payment_days: days to pay after the issue date, on terms; null for the
+--       catalog's
 select
     customer_id,
     country,

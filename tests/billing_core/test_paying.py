@@ -357,3 +357,46 @@ def test_what_no_retry_could_collect_is_uncollectible_and_stays_outstanding(
     assert sum(it.minor for it in now.uncollectible) == sum(it.unpaid.minor for it in lost)
     owed = sum(item.unpaid.minor for item in told.state.invoices)
     assert [it.minor for it in now.outstanding] == [owed]
+
+
+def test_the_results_of_attempts_are_kept_as_presented_and_settled() -> None:
+    """Rule CUR-1: of the checkout's attempts those from the first payment on."""
+    settled = {"amount": "26.681", "currency": "EUR"}
+    story = [
+        created(),
+        subscribed("2026-04-01"),
+        part("2026-04-02", "9.00", INITIAL, id="part"),
+        paid("2026-04-03", INITIAL, id="rest", settlement={"amount": "18.4", "currency": "EUR"}),
+        failed("2026-05-03", ("recurring", "2026-05-03")),
+        part("2026-05-04", "29.00", ("recurring", "2026-05-03"), settlement=settled, id="may"),
+    ]
+    told = folded(story, setting_of(assumes_payment=False), "2026-05-10")
+    kept = [
+        (it.result, str(it.amount.major), it.settled and str(it.settled), it.settlement_currency)
+        for item in told.state.invoices
+        for it in item.payments
+    ]
+    assert kept == [
+        ("succeeded", "9.00", None, None),
+        ("succeeded", "20.00", "18.4", "EUR"),
+        ("failed", "29.00", None, None),
+        ("succeeded", "29.00", "26.681", "EUR"),
+    ]
+
+
+def test_a_part_of_a_checkout_that_went_back_does_not_pay_it() -> None:
+    """Rule PAY-2."""
+    back = act(
+        "2026-04-03", "refund", amount="4.00", reason="agreed",
+        invoice={"type": INITIAL[0], "on": INITIAL[1]},
+    )  # fmt: skip
+    story = [
+        created(), subscribed("2026-04-01"), part("2026-04-02", "9.00", INITIAL), back,
+        part("2026-04-04", "20.00", INITIAL),
+    ]  # fmt: skip
+    told = folded(story, setting_of(assumes_payment=False), "2026-04-05")
+    assert subscription(told).status is Status.PENDING_PAYMENT
+    last = paid("2026-04-05", INITIAL)
+    told = folded([*story, last], setting_of(assumes_payment=False), "2026-04-05")
+    assert subscription(told).status is Status.ACTIVE
+    assert record(told, "2026-04-05").unpaid.minor == 0

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from billing_core.invoice import Invoice
+from billing_core.state import Customer, CustomerState
 from pipelines import posting
 from pipelines.books import DamagedBooks, read_books
 from pipelines.drafts import Hold, NoDrafts, write_drafts
+from pipelines.issuing import payment_days
 from pipelines.paths import DataRoot
 from pipelines.posting import Numbering, Posted, post
+from pipelines.standing import write_standing
+from tests.billing_core.builders import instant, ladder, setting_of
 from tests.pipelines import samples
 
 THROUGH, ISSUED = date(2026, 5, 3), date(2026, 5, 4)
@@ -164,6 +168,30 @@ def test_due_dates_are_on_terms_or_at_once(root: DataRoot) -> None:
         payment_days={"b": 30},
     )
     assert [it.due_on for it in posted.invoices] == [ISSUED, date(2026, 6, 3)]
+
+
+PAYERS = {
+    "none": Customer("none"),
+    "terms": Customer("terms", collection="on_terms"),
+    "days": Customer("days", payment_days=7),
+    "card": Customer("card", collection="automatic"),
+}
+POLICIES: dict[str, dict[str, int]] = {
+    # the policy's collection: days to pay, of the customers who pay on terms
+    "automatic": {"terms": 14},
+    "on_terms": {"none": 14, "terms": 14, "days": 7},
+}
+
+
+@pytest.mark.parametrize(("collection", "days"), POLICIES.items())
+def test_days_to_pay_are_the_customers_or_the_policies(
+    root: DataRoot, collection: str, days: dict[str, int]
+) -> None:
+    """Rule PAY-1."""
+    states = [CustomerState(name, own) for name, own in PAYERS.items()]
+    write_standing(root, states, setting_of(), instant("2026-05-03"))
+    policies = {"collection": collection, "payment_days": "14"}
+    assert payment_days(root, ladder(policies=policies)) == days
 
 
 def test_any_cadence_gives_the_same_books(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from billing_core.state import (
     Customer,
     CustomerState,
     InvoiceRecord,
+    PaymentResult,
     Status,
     Subscription,
     ended,
@@ -69,6 +70,26 @@ def test_each_customer_has_his_rows(root: DataRoot) -> None:
     balance, _ = read(root, "invoice_balances")
     assert (balance["unpaid_minor"], balance["unpaid"]) == (9900 + 2079 - 1000, Decimal("109.79"))
     assert balance["is_uncollectible"] is False
+
+
+def test_payment_results_are_told_as_presented_and_settled(root: DataRoot) -> None:
+    """Rule CUR-1."""
+    at, whole = datetime(2026, 4, 2, tzinfo=UTC), Money(2900, samples.USD)
+    results = (
+        PaymentResult("b", at, "succeeded", whole, Decimal("26.681"), "EUR"),
+        PaymentResult("a", at, "failed", whole),
+    )
+    told = state("acme")
+    record = replace(told.invoices[0], payments=results)
+    write(root, [replace(told, invoices=(record,))])
+    rows = [
+        (row["action_id"], row["result"], row["amount"], row["settled"], row["settlement_currency"])
+        for row in read(root, "payments")
+    ]
+    assert rows == [
+        ("a", "failed", Decimal(29), None, None),
+        ("b", "succeeded", Decimal(29), Decimal("26.681"), "EUR"),
+    ]
 
 
 def test_who_was_never_created_has_no_rows(root: DataRoot) -> None:
