@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import zoneinfo
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -18,6 +18,7 @@ from babel import Locale
 from genai_prices import Usage, calc_price
 
 from billing_core.actions import PublishCatalog, may_do
+from billing_core.archiving import Archiving
 from billing_core.catalog import GENAI_PRICES, Catalog, effective_instant
 from billing_core.catalog_checks import (
     patched_catalog,
@@ -112,6 +113,40 @@ def with_published(
     return LoadedCatalogs(tuple(versions), (*problems, *changed))
 
 
+def without_archives(
+    files: Sequence[DatedCatalog],
+    actions: Sequence[PublishCatalog],
+    first_archiving: Callable[[tuple[DatedCatalog, ...]], Archiving | None],
+) -> tuple[LoadedCatalogs, dict[str, Archiving]]:
+    """As `with_published`, without the versions that leave out an add-on that somebody has.
+
+    takes:   first_archiving, what finds the first such version of some.
+    returns: also those that are refused, by file. A later patch is then one of the version
+             that stays in force.
+    rule:    ADD-5.
+    """
+    refused: dict[str, Archiving] = {}
+    while True:
+        kept = [it for it in files if it.file not in refused]
+        loaded = with_published(kept, [it for it in actions if file_of(it.id) not in refused])
+        found = first_archiving(loaded.versions) if _drops_addons(loaded.versions) else None
+        if found is None:
+            return loaded, refused
+        refused[loaded.versions[found.place].file] = found
+
+
+def _drops_addons(versions: Sequence[DatedCatalog]) -> bool:
+    return any(
+        before.catalog.addons.keys() - after.catalog.addons.keys()
+        for before, after in pairwise(versions)
+    )
+
+
+def file_of(action_id: str) -> str:
+    """What stands for the file of a version that an action published, in messages."""
+    return f"action {action_id}"
+
+
 def is_of_file(action: PublishCatalog) -> bool:
     """Whether a run wrote this action for a catalog file: its id is the file's sha256."""
     return _SHA256.fullmatch(action.id) is not None
@@ -162,7 +197,7 @@ def _version_of(path: Path, file: str) -> DatedCatalog | tuple[Problem, ...]:
 def _published(
     action: PublishCatalog, before: Sequence[DatedCatalog]
 ) -> DatedCatalog | tuple[Problem, ...]:
-    file = f"action {action.id}"
+    file = file_of(action.id)
     if action.patch is None:
         tree = (action.catalog or {}) | {"effective_at": action.at.isoformat()}
         made = read_catalog(tree, file=file)

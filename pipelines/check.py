@@ -26,6 +26,7 @@ from billing_core.actions import (
     ReasonCode,
     may_do,
 )
+from billing_core.archiving import Archiving, first_archiving
 from billing_core.bill import Bill, bill_posted_at_cutoff
 from billing_core.period import midnight
 from billing_core.setting import Setting
@@ -33,8 +34,9 @@ from billing_core.standing import standing
 from pipelines.action_log import without_personal
 from pipelines.ai_prices import prices_of_versions
 from pipelines.billing import History, Rated, rate
+from pipelines.catalogs import DatedCatalog, file_of, without_archives
 from pipelines.deletions import Deleted, with_deletions
-from pipelines.history import general_outcome, versions_of
+from pipelines.history import general_outcome, unless_refused, versions_of
 from pipelines.landing import register_new_files
 from pipelines.metering import meter_days
 from pipelines.paths import DataRoot
@@ -111,6 +113,7 @@ def in_core(scenarios: Sequence[Scenario]) -> Iterator[Observed]:
 
 def observed_in_core(scenario: Scenario) -> Observed:
     """What comes of a story when each invoice counts as posted at its cutoff. Rule USE-8."""
+    scenario, refused = _taken(scenario)
     history, late_days = _history(scenario), _late_days(scenario.usage)
 
     def fold(customer: str, actions: Sequence[Action], setting: Setting, until: datetime) -> Bill:
@@ -129,7 +132,8 @@ def observed_in_core(scenario: Scenario) -> Observed:
         deleted = _with_deletions(scenario, history.setting, told)
         rated = told(deleted.setting)
         counts = Counter[str]() if usage is None else _counts(usage(rated.requests))
-        outcomes = [*_general(scenario), *deleted.outcomes]
+        general = (unless_refused(it, refused, ()) for it in _general(scenario))
+        outcomes = [*general, *deleted.outcomes]
         return observed_of(scenario, rated, counts, outcomes)
 
 
@@ -156,6 +160,24 @@ def _general(scenario: Scenario) -> Iterator[Outcome]:
             yield general_outcome(action, ReasonCode.WRONG_ACTOR)
         elif isinstance(action, PublishCatalog):
             yield general_outcome(action)
+
+
+def _taken(scenario: Scenario) -> tuple[Scenario, dict[str, Archiving]]:
+    """The scenario with the catalog versions that are taken, and those that are not. ADD-5."""
+    published = [it for it in scenario.actions if isinstance(it, PublishCatalog)]
+    if not published:
+        return scenario, {}
+    names = {file_of(it.id) for it in published}
+    files = [it for it in scenario.catalogs if it.file not in names]
+    until = midnight(scenario.bill_through + timedelta(days=1), UTC)
+
+    def first(some: tuple[DatedCatalog, ...]) -> Archiving | None:
+        history = _history(replace(scenario, catalogs=some))
+        deleted = with_deletions(history.setting, scenario.actions, ())
+        return first_archiving(history.actions, deleted.setting, until=until)
+
+    loaded, refused = without_archives(files, published, first)
+    return replace(scenario, catalogs=loaded.versions), refused
 
 
 def land_usage(root: DataRoot, steps: Iterable[UsageStep], *, prefix: str = "") -> None:

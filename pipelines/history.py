@@ -7,8 +7,8 @@ aside and the customer's other business goes on.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import UTC, date, timedelta
 
 from billing_core.actions import (
     Action,
@@ -22,8 +22,10 @@ from billing_core.actions import (
     ReleaseHold,
     may_do,
 )
+from billing_core.archiving import Archiving, first_archiving
 from billing_core.errors import BillingError, Problem
 from billing_core.invoice import Invoice
+from billing_core.period import midnight
 from billing_core.setting import CatalogVersion, Setting, catalog_version
 from pipelines.action_log import (
     ActionLog,
@@ -35,10 +37,18 @@ from pipelines.action_log import (
 )
 from pipelines.billing import History
 from pipelines.books import Books
-from pipelines.catalogs import DatedCatalog, is_of_file, load_catalogs, with_published
+from pipelines.catalogs import (
+    DatedCatalog,
+    file_of,
+    is_of_file,
+    load_catalogs,
+    with_published,
+    without_archives,
+)
 from pipelines.deletions import Deleted, with_deletions
 from pipelines.paths import DataRoot
 from pipelines.publications import (
+    archiving_versions,
     late_versions,
     publish_files,
     raise_if_changed,
@@ -101,21 +111,25 @@ def read_known(
     in_time = [it for it in versions if it.file not in {one.file for one in late}]
     general = [one for one in log.actions if _is_general(one.action)]
     customers = known_customers(log.actions)
-    catalogs, outcomes, wrong = _published(
-        in_time,
-        [it for it in general if not _is_file(it)],
-        {it.customer_id for it in customers},
-    )
-    of_files = _of_files([it for it in general if _is_file(it)], versions, in_time)
     by_customer: dict[str, list[Action]] = defaultdict(list)
     for one in log.actions:
         if one.action.customer is not None and not _is_general(one.action):
             by_customer[one.action.customer].append(one.action)
-    deleted = with_deletions(
-        setting_of(catalogs, by_customer, through, books),
-        [one.action for one in general],
-        [posted.invoice for posted in books.invoices],
-    )
+
+    def told(some: Sequence[DatedCatalog]) -> Deleted:
+        setting = setting_of(some, by_customer, through, books)
+        posted = [it.invoice for it in books.invoices]
+        return with_deletions(setting, [one.action for one in general], posted)
+
+    def first(some: Sequence[DatedCatalog]) -> Archiving | None:
+        until = midnight(through + timedelta(days=1), UTC)
+        return first_archiving(by_customer, told(some).setting, until=until)
+
+    decisions = [it for it in general if not _is_file(it)]
+    outcomes, published, wrong = _decided(decisions, in_time, {it.customer_id for it in customers})
+    loaded, refused = without_archives(in_time, published, first)
+    deleted = told(loaded.versions)
+    of_files = _of_files([it for it in general if _is_file(it)], versions, in_time)
     history = History(
         setting=deleted.setting,
         through=through,
@@ -124,12 +138,15 @@ def read_known(
     )
     return Known(
         history=history,
-        catalogs=catalogs,
+        catalogs=loaded.versions,
         log=log,
-        outcomes=(*of_files, *outcomes, *deleted.outcomes),
+        outcomes=(
+            *(unless_refused(it, refused, versions) for it in (*of_files, *outcomes)),
+            *deleted.outcomes,
+        ),
         set_aside=(*log.set_aside, *wrong, *_unbilled(deleted, general)),
         customers=customers,
-        notes=(*late, *replaced_texts(log.actions, versions)),
+        notes=(*late, *replaced_texts(log.actions, versions), *archiving_versions(refused)),
     )
 
 
@@ -214,15 +231,31 @@ def _of_files(
             yield general_outcome(one.action, ReasonCode.CATALOG_CHANGED)
 
 
-def _published(
-    files: Sequence[DatedCatalog], general: Sequence[LandedAction], customers: Collection[str]
-) -> tuple[tuple[DatedCatalog, ...], tuple[Outcome, ...], list[SetAsideAction]]:
-    """The catalog's versions with those that the founder published, one after the other.
+def unless_refused(
+    outcome: Outcome, refused: Mapping[str, Archiving], versions: Iterable[DatedCatalog]
+) -> Outcome:
+    """An outcome; of the publication of a version that is not taken for ADD-5 its refusal."""
+    names = {it.sha256: it.file for it in versions}
+    found = refused.get(names.get(outcome.action_id, file_of(outcome.action_id)))
+    if found is None or outcome.customer_id is not None:
+        return outcome
+    return replace(
+        outcome,
+        status=OutcomeStatus.REFUSED,
+        what=f"{found}; publish one that keeps it, or deactivate it for all who have it first",
+        reason=ReasonCode.ALREADY_ACTIVE,
+    )
 
-    One that would be wrong is set aside, and the version before it stays in force. With it
-    what became of the founder's decisions that stand in no customer's history.
+
+def _decided(
+    general: Sequence[LandedAction], files: Sequence[DatedCatalog], customers: Collection[str]
+) -> tuple[tuple[Outcome, ...], list[PublishCatalog], list[SetAsideAction]]:
+    """What became of the founder's decisions that stand in no customer's history.
+
+    With them the catalog versions that he published, one after the other: one that would be
+    wrong is set aside, and the version before it stays in force.
     """
-    catalogs, outcomes, wrong = tuple(files), [], []
+    outcomes, wrong = [], []
     published: list[PublishCatalog] = []
     for one in general:
         if not may_do(one.action):
@@ -233,7 +266,6 @@ def _published(
                 wrong += [_set_aside(one, problem) for problem in tried.problems[:1]]
             else:
                 published.append(one.action)
-                catalogs = tried.versions
                 outcomes.append(general_outcome(one.action))
         elif isinstance(one.action, DecideConflict) and one.action.keep == "first":
             outcomes.append(general_outcome(one.action))
@@ -241,7 +273,7 @@ def _published(
             outcomes.append(_released(one.action, customers))
         elif isinstance(one.action, AuditItem | DecideConflict):
             wrong.append(_set_aside(one, _not_carried_out(one)))
-    return catalogs, tuple(outcomes), wrong
+    return tuple(outcomes), published, wrong
 
 
 def _released(action: ReleaseHold, customers: Collection[str]) -> Outcome:

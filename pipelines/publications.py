@@ -5,13 +5,14 @@ posted invoice used is frozen; one that came after what it would have changed is
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import groupby, pairwise
 from pathlib import Path
 
 from billing_core.actions import Outcome, PublishCatalog, ReasonCode
+from billing_core.archiving import Archiving
 from billing_core.catalog_checks import text_of
 from billing_core.errors import BillingError, Problem
 from billing_core.schema import utc_instant
@@ -105,6 +106,21 @@ def late_versions(books: Books, versions: Iterable[DatedCatalog]) -> tuple[Probl
         )
         for version in versions
         if (passed := _passed_over(books, version.sha256, version.effective_at)) is not None
+    )
+
+
+def archiving_versions(refused: Mapping[str, Archiving]) -> tuple[Problem, ...]:
+    """What is said of versions that leave out an add-on that somebody has. Rule ADD-5."""
+    return tuple(
+        Problem(
+            "CATALOG-64",
+            file,
+            f"addons.{found.addon}",
+            str(found),
+            "add a further version that keeps the add-on; or deactivate it for all who have it, "
+            "and add a further version without it after that",
+        )
+        for file, found in sorted(refused.items())
     )
 
 

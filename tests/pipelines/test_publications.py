@@ -143,3 +143,39 @@ def test_drafts_of_an_older_catalog_are_not_posted(root: DataRoot, fairbill: Any
     assert read_books(root).postings == ()
     fairbill("run", "--through", str(THROUGH))
     fairbill("post", "--yes", "--issued-on", str(date(2026, 5, 2)))
+
+
+ADDON = "addons: {faster: {name: Faster, feature: fast, model: boolean, price: 5.00}}\n"
+
+
+def with_addon(root: DataRoot, day: str, addon: str = ADDON, price: str = "29.00") -> Path:
+    text = CATALOG.replace("2026-01-01", day).replace("29.00", price)
+    text = text.replace("features:", "features:\n  fast: {type: boolean, name: Fast}", 1)
+    path = root.catalog / f"{day}.yaml"
+    path.write_text(text + addon, encoding="utf-8")
+    return path
+
+
+def test_a_version_without_an_addon_that_somebody_has_is_not_taken(
+    root: DataRoot, fairbill: Any
+) -> None:
+    """Rule ADD-5: all are billed as before, and a later version can drop it."""
+    with_addon(root, "2026-01-01")
+    act = {"at": "2026-04-16T00:00:00Z", "actor": "customer", "customer": "acme"}
+    bought = {"type": "addon_activation", "on": "2026-04-16"}
+    paying = {"do": "payment", "invoice": bought, "result": "succeeded", "id": "paid", **act}
+    activating = {"do": "activate_addon", "addon": "faster", "id": "activates", **act}
+    land_actions(root, [activating, paying], date(2026, 4, 16))
+    without = sha256_of(with_addon(root, "2026-04-20", addon="", price="99.00"))
+    run = fairbill("run", "--through", str(THROUGH))["assets"]["drafts"]
+    assert "CATALOG-64" in run["problems"]
+    assert "add-on 'faster', which customer 'acme' has" in run["problems"]
+    assert outcomes(root)[without] == "already_active"
+    assert totals(root) == [("2026-04-01", 2900), ("2026-04-16", 250), ("2026-05-01", 3900)]
+    fairbill("post", "--yes", "--issued-on", str(THROUGH))
+    ends = {"do": "deactivate_addon", "addon": "faster", "id": "ends", **act}
+    land_actions(root, [{**ends, "at": "2026-05-10T00:00:00Z"}], date(2026, 5, 10))
+    dropped = sha256_of(with_addon(root, "2026-05-20", addon="", price="39.00"))
+    fairbill("run", "--through", "2026-06-02")
+    assert (outcomes(root)[without], outcomes(root)[dropped]) == ("already_active", "applied")
+    assert totals(root) == [("2026-06-01", 3900)]
