@@ -11,11 +11,21 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from billing_core.catalog import Audit, DiscountType, Interval
 from billing_core.errors import Problem
 from billing_core.patches import patch_problems
+from billing_core.period import MONTHS, boundary, months_before
 from billing_core.schema import (
     Amount,
     Code,
@@ -39,6 +49,9 @@ from billing_core.schema import (
 )
 
 Actor = Literal["founder", "customer", "system"]
+
+WHOLE = 10_000
+"""A whole in basis points. Rule CNV-8."""
 
 
 class ReasonCode(StrEnum):
@@ -175,19 +188,37 @@ class UpdateCustomer(OfCustomer):
 
 
 class ImportedCredits(Record):
-    """Credits that a customer brings along: of the plan, left this month, and bought ones."""
+    """Credits that a customer brings along: of the plan, left this month, and bought ones.
 
-    plan: Amount = Decimal(0)
+    plan: None for all that the plan includes.
+    """
+
+    plan: Amount | None = None
     purchased: Amount = Decimal(0)
 
 
 class ImportedDiscount(Record):
-    """A discount with cycles left; cycles None: for ever. code: whose place it takes."""
+    """A discount with cycles left; cycles None: for ever. code: whose place it takes.
+
+    value: basis points of a percentage; money in the subscription's currency of an amount.
+    """
 
     type: DiscountType
     value: PositiveAmount
     cycles: PositiveCount | None = None
     code: PromoCodeText | None = None
+
+    @field_validator("value")
+    @classmethod
+    def _is_a_share(cls, value: Decimal, seen: ValidationInfo) -> Decimal:
+        is_points = value == value.to_integral_value() and value <= WHOLE
+        if seen.data.get("type") == "percentage" and not is_points:
+            raise refusal(
+                "range",
+                f"a percentage of {value} basis points is not between 0 and 100 %",
+                "write whole basis points up to 10000: 2500 is 25 %",
+            )
+        return value
 
 
 def _plan_credits(value: object) -> object:
@@ -197,7 +228,8 @@ def _plan_credits(value: object) -> object:
 class ImportSubscription(OfCustomer):
     """The subscription of a customer who comes from another system. Rule CUS-2.
 
-    terms: a patch over the plan. Nothing before `paid_through` is billed.
+    anchor: from which boundaries are counted; the period begins and ends on one of them.
+    terms:  a patch over the plan. Nothing before `paid_through` is billed.
     """
 
     do: Literal["import_subscription"] = "import_subscription"
@@ -213,13 +245,38 @@ class ImportSubscription(OfCustomer):
     balance: Amount | None = None
     discount: ImportedDiscount | None = None
 
-    @model_validator(mode="after")
-    def _has_days(self) -> Self:
-        if self.period[0] >= self.period[1]:
+    @field_validator("period")
+    @classmethod
+    def _fits_the_anchor(cls, period: tuple[date, date], seen: ValidationInfo) -> tuple[date, date]:
+        (start, end), anchor = period, seen.data.get("anchor")
+        if start >= end:
+            mend = "end the period on a day after its start"
+            raise refusal("range", "the period has no days", mend)
+        interval = seen.data.get("interval") or "monthly"
+        if anchor is None:
+            return period
+        months = months_before(anchor, start)
+        own = tuple(boundary(anchor, months + more) for more in (0, MONTHS[interval]))
+        if months < 0 or period != own:
             raise refusal(
-                "range", "the period has no days", "end the period on a day after its start"
+                "range",
+                f"the period {start} to {end} is no {interval} period of the anchor {anchor}",
+                f"with this anchor it is {own[0]} to {own[1]}; else give the day from which its "
+                "boundaries are counted, at or before its start, as the anchor",
             )
-        return self
+        return period
+
+    @field_validator("paid_through")
+    @classmethod
+    def _lies_in_the_period(cls, day: date, seen: ValidationInfo) -> date:
+        start, end = seen.data.get("period", (day, day))
+        if not start <= day <= end:
+            raise refusal(
+                "range",
+                f"{day} is outside of the period {start} to {end}",
+                "give the period that it pays for; its end is the first day that is not paid",
+            )
+        return day
 
 
 class Outstanding(Record):
@@ -231,11 +288,22 @@ class Outstanding(Record):
 
 
 class OpeningBalance(OfCustomer):
-    """What a customer brings along in money: credit, and invoices that are unpaid."""
+    """What a customer brings along in money: credit, and invoices that are unpaid.
+
+    currency: of all of it; without, the subscription's, else the catalog's.
+    """
 
     do: Literal["opening_balance"] = "opening_balance"
     customer_credit: PositiveAmount | None = None
     outstanding: tuple[Outstanding, ...] = ()
+    currency: CurrencyCode | None = None
+
+    @model_validator(mode="after")
+    def _has_something(self) -> Self:
+        if self.customer_credit is None and not self.outstanding:
+            mend = "give customer_credit, outstanding, or both"
+            raise refusal("one_of", "there is neither credit nor debt", mend)
+        return self
 
 
 class OverrideTerms(OfCustomer):
@@ -697,6 +765,8 @@ def _patch_problems(action: Action, where: str) -> tuple[Problem, ...]:
     """What is wrong with a patch over a plan, whatever the plan."""
     if isinstance(action, OverrideTerms):
         return patch_problems(action.patch, path="patch", prefix="ACTION", file=where)
+    if isinstance(action, ImportSubscription) and action.terms is not None:
+        return patch_problems(action.terms, path="terms", prefix="ACTION", file=where)
     return ()
 
 

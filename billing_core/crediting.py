@@ -20,7 +20,7 @@ GRANT = "grant/"
 
 def grant_credit(state: CustomerState, action: GrantCredit, at: datetime, setting: Setting) -> Step:
     """A customer credit, rounded once to its currency. Rules CUS-1, CNV-4."""
-    currency = _currency(state, action, at, setting)
+    currency = currency_for(state, action.currency, at, setting)
     if isinstance(currency, Refused):
         return Step(state, currency)
     credit = CustomerCredit(
@@ -37,7 +37,7 @@ def revoke_credit(
     state: CustomerState, action: RevokeCredit, at: datetime, setting: Setting
 ) -> Step:
     """What is left of grants is taken away, the newest first, up to an amount. Rule CUS-1."""
-    currency = _currency(state, action, at, setting)
+    currency = currency_for(state, action.currency, at, setting)
     if isinstance(currency, Refused):
         return Step(state, currency)
     wanted = Money.rounded(action.amount, currency)
@@ -55,13 +55,13 @@ def revoke_credit(
     return Step(replace(state, credits=tuple(reversed(kept))))
 
 
-def _currency(
-    state: CustomerState, action: GrantCredit | RevokeCredit, at: datetime, setting: Setting
+def currency_for(
+    state: CustomerState, code: str | None, at: datetime, setting: Setting
 ) -> Currency | Refused:
     """The currency named, else the subscription's, else the catalog's; one that is sold in."""
     version = setting.version_at(at)
     own = None if state.subscription is None else state.subscription.terms.currency
-    code = action.currency or (version.catalog.currency if own is None else own.code)
+    code = code or (version.catalog.currency if own is None else own.code)
     if own is not None and own.code == code:
         return own
     sold = (terms.currency for terms in version.terms.values())

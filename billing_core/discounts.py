@@ -104,7 +104,7 @@ def discount_line(base: InvoiceLine, discount: Discount | None) -> InvoiceLine |
         amount=-amount,
         unit="",
         unit_price=None,
-        charge_type="intro_offer" if discount.code is None else "promo_code",
+        charge_type=_charge_type(discount),
         rule="DSC-1",
     )
 
@@ -147,8 +147,16 @@ def _discount(
     return Discount(code, None, value, cycles)
 
 
+def _charge_type(discount: Discount) -> str:
+    if discount.code is not None:
+        return "promo_code"
+    return "intro_offer" if discount.name is None else "discount"
+
+
 def _name(discount: Discount) -> str:
-    what = "Welcome offer" if discount.code is None else f"Code {discount.code}"
+    what = discount.name or "Welcome offer"
+    if discount.code is not None:
+        what = f"Code {discount.code}"
     if discount.percent_bp is None:
         return what
     return f"{what}, {Decimal(discount.percent_bp).scaleb(-2).normalize():f} %"

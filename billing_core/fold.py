@@ -22,7 +22,9 @@ from billing_core.actions import (
     DeactivateAddon,
     DeleteCustomer,
     GrantCredit,
+    ImportSubscription,
     IssueCreditNote,
+    OpeningBalance,
     Outcome,
     OutcomeStatus,
     OverrideTerms,
@@ -54,7 +56,9 @@ from billing_core.invoice import Invoice
 from billing_core.issuing import known
 from billing_core.lateness import effective_at, late_reason
 from billing_core.ledger import carried
+from billing_core.moving_in import import_subscription
 from billing_core.negotiating import override_terms
+from billing_core.opening_balances import opening_balance
 from billing_core.overdue import tell_overdue
 from billing_core.pausing import end_paused, pause, resume
 from billing_core.paying import take_payment
@@ -200,6 +204,8 @@ _TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] =
     Resume: resume,
     DeleteCustomer: delete_customer,
     OverrideTerms: override_terms,
+    ImportSubscription: import_subscription,
+    OpeningBalance: opening_balance,
 }
 """What takes each action that is billed."""
 

@@ -17,6 +17,7 @@ from billing_core.actions import (
     DecideConflict,
     GrantCredit,
     IssueCreditNote,
+    OpeningBalance,
     Payment,
     ReasonCode,
     Refund,
@@ -44,6 +45,7 @@ NEVER_LATE = frozenset(
         WriteOff,
         GrantCredit,
         RevokeCredit,
+        OpeningBalance,
         ReleaseHold,
     }
 )

@@ -23,6 +23,9 @@ def carried(before: CustomerState, step: Step) -> Step:
     rule: LED-1, LED-2, INV-8, CRD-2, BAL-3, SUB-6; whatever closed or opened the window.
     """
     after = step.state
+    if step.brought is not None:
+        opened = replace(after, funds=step.brought)
+        return replace(step, state=opened, ledger=(*step.ledger, *_opening(opened, after.funds)))
     if after.funds is None and not _draws(after.subscription):
         return step
     entries: list[LedgerEntry] = []
@@ -34,6 +37,30 @@ def carried(before: CustomerState, step: Step) -> Step:
     funds, resets = _reset(before, replace(after, funds=funds), step.windows)
     changed = replace(after, funds=funds)
     return replace(step, state=changed, ledger=(*step.ledger, *entries, *resets))
+
+
+def _opening(state: CustomerState, before: Funds | None) -> tuple[LedgerEntry, ...]:
+    """What came along from another system: of the plan, or the balance; then bought. CUS-2."""
+    window, now = _running(state.subscription), state.funds
+    if window is None or now is None:
+        raise ValueError(f"{state.customer_id} brought credits along without a window")
+    plan = replace(now, purchased=_ZERO if before is None else before.purchased)
+    parts = ((now.plan, plan), (now.purchased - plan.purchased, now))
+    return tuple(
+        LedgerEntry(
+            customer_id=state.customer_id,
+            at=window.start_at,
+            on=window.start,
+            kind="adjustment",
+            unit=now.unit,
+            amount=amount,
+            balance_after=in_store(now.unit, funds),
+            code=None,
+            description="brought along",
+        )
+        for amount, funds in parts
+        if amount
+    )
 
 
 def _draws(subscription: Subscription | None) -> bool:

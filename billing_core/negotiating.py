@@ -5,11 +5,12 @@ there at once, prices and what is worse at the next renewal; and so when they en
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from billing_core.actions import OverrideTerms, ReasonCode
+from billing_core.errors import Problem
 from billing_core.fairness import improved, in_force
 from billing_core.offers import negotiated_version, still_negotiated, version_for
 from billing_core.period import midnight
@@ -47,11 +48,18 @@ def override_terms(
 
 
 def negotiated_by(
-    name: str, patch: Tree, subscription: Subscription, at: datetime, until: datetime | None
+    name: str, plan: str, patch: Tree, at: datetime, until: datetime | None
 ) -> Negotiated:
     """What an action agrees on, as it is kept with the subscription."""
     text = json.dumps(patch, ensure_ascii=False, separators=(",", ":"))
-    return Negotiated(name, subscription.terms.plan, text, at, until)
+    return Negotiated(name, plan, text, at, until)
+
+
+def no_plan(problems: Sequence[Problem]) -> Refused:
+    """The refusal of a patch over whose plan there is no sense in it: place, what, cure."""
+    first = problems[0]
+    what = f"the patch makes no plan: {first.path}: {first.what}; {first.mend}"
+    return Refused(ReasonCode.PLAN_NOT_AVAILABLE, what)
 
 
 def unfit_patch(
@@ -64,11 +72,9 @@ def unfit_patch(
     """
     offered = negotiated_version(version, negotiated)
     if not isinstance(offered, CatalogVersion):
-        first = offered[0]
-        what = f"the patch makes no plan: {first.path}: {first.what}; {first.mend}"
-        return Refused(ReasonCode.PLAN_NOT_AVAILABLE, what)
+        return no_plan(offered)
     currency = terms.currency.code
-    if (terms.plan, terms.interval, currency) not in offered.terms:
+    if offered.terms_in(terms.plan, terms.interval, terms.currency) is None:
         what = (
             f"the patch leaves plan {terms.plan!r} without a {terms.interval} price in {currency}"
         )
@@ -102,7 +108,7 @@ def _agreed(
     if until is not None and until <= at:
         what = f"what is agreed would end on {action.until}, before it begins; name a later day"
         return Refused(ReasonCode.EXPIRED, what)
-    added = negotiated_by(action.id, action.patch, subscription, at, until)
+    added = negotiated_by(action.id, subscription.terms.plan, action.patch, at, until)
     no = unfit_patch(subscription.terms, action.patch, setting.version_at(at), (*standing, added))
     return no or replace(subscription, negotiated=(*subscription.negotiated, added))
 
@@ -114,8 +120,8 @@ def _standing(subscription: Subscription, at: datetime) -> tuple[Negotiated, ...
 def _decision(running: Subscription, before: CatalogVersion, after: CatalogVersion) -> Decision:
     """Applied, or scheduled for the renewal at which the rest of it counts. Rule FAIR-10."""
     own, period = running.terms, running.period
-    key = (own.plan, own.interval, own.currency.code)
-    was, offered = before.terms.get(key), after.terms.get(key)
+    was = before.terms_in(own.plan, own.interval, own.currency)
+    offered = after.terms_in(own.plan, own.interval, own.currency)
     if was is None or offered is None or period is None:
         return Applied()
     lowers = after.catalog.policies.unit_price_decrease_immediate

@@ -88,6 +88,18 @@ def boundary(anchor: date, months: int) -> date:
     return date(year, month + 1, min(anchor.day, monthrange(year, month + 1)[1]))
 
 
+def months_before(anchor: date, day: date) -> int:
+    """How many boundaries after the anchor lie on a day or before it; below 0 before the anchor.
+
+    rule: CNV-3.
+
+    >>> [months_before(date(2026, 1, 31), date(2026, *on)) for on in ((2, 27), (2, 28), (3, 1))]
+    [0, 1, 1]
+    """
+    months = (day.year - anchor.year) * 12 + day.month - anchor.month
+    return months - (boundary(anchor, months) > day)
+
+
 def midnight(day: date, zone: tzinfo) -> datetime:
     """The first instant of a day in a time zone, as UTC. Rules CNV-1, CNV-9.
 

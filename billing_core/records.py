@@ -239,7 +239,7 @@ def record_called(
             days = (str(record.billing_day), record.id.rpartition("/")[2])
             if record.type == named.type and str(named.on) in days:
                 return record
-        elif record.id == setting.numbers.get(named, named):
+        elif record.id in {named, setting.numbers.get(named)}:
             return record
     return None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from billing_core.actions import Action, Subscribe
+from billing_core.actions import Action, ImportSubscription, Subscribe
 from billing_core.bill import bill
 from billing_core.invoice import InvoiceType, LineType
 from billing_core.setting import Setting
@@ -38,10 +38,14 @@ class _Wish:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A place of a code that is taken, until its checkout ends unpaid; None: for good."""
+    """A place of a code that is taken, until its checkout ends unpaid; None: for good.
+
+    since: of one that came along from another system (CUS-2); None: from its wish on.
+    """
 
     code: str
     until: datetime | None = None
+    since: datetime | None = None
 
 
 def without_place(people: Mapping[str, Person], until: datetime) -> frozenset[str]:
@@ -49,13 +53,15 @@ def without_place(people: Mapping[str, Person], until: datetime) -> frozenset[st
 
     A place is taken by a subscription that comes about, and given back by a checkout that
     ends unpaid. What is posted stays: a posted redemption has its place before all others,
-    and a refusal that a posted invoice knew of stays one.
+    and a refusal that a posted invoice knew of stays one. A code that a customer brought along
+    from another system has its place from then on.
     takes: people by id; until, exclusive: the end of what is billed.
     """
     wishes = sorted(_wishes(people), key=lambda it: (it.at, it.customer_id, it.action.id))
     kept = {it.action.id for it in wishes if _is_posted(it, people)}
     refused = {it.action.id for it in wishes if _is_refusal_posted(it, people)} - kept
     taken = [_Place(it.code) for it in wishes if it.action.id in kept]
+    taken += _brought(people, until)
     for wish in wishes:
         if wish.action.id in kept | refused:
             continue
@@ -68,6 +74,28 @@ def without_place(people: Mapping[str, Person], until: datetime) -> frozenset[st
         if place is not None:
             taken.append(place)
     return frozenset(refused)
+
+
+def has_code(action: Action) -> bool:
+    """Whether an action brings or asks for a promo code."""
+    if isinstance(action, ImportSubscription):
+        return action.discount is not None and action.discount.code is not None
+    return isinstance(action, Subscribe) and action.promo_code is not None
+
+
+def _brought(people: Mapping[str, Person], until: datetime) -> Iterator[_Place]:
+    """The places of codes that came along with subscriptions that were taken over. Rule CUS-2."""
+    for customer_id, person in people.items():
+        for action in person.actions:
+            if not isinstance(action, ImportSubscription) or action.discount is None:
+                continue
+            if action.discount.code is None or action.at >= until:
+                continue
+            end = action.at + INSTANT
+            answer = bill(customer_id, person.actions, person.setting, until=end)
+            subscription = None if answer.folded is None else answer.folded.state.subscription
+            if subscription is not None and subscription.id == action.id:
+                yield _Place(action.discount.code, since=action.at)
 
 
 def _wishes(people: Mapping[str, Person]) -> Iterator[_Wish]:
@@ -113,7 +141,7 @@ def _is_full(wish: _Wish, taken: Sequence[_Place], setting: Setting) -> bool:
     promo = setting.version_at(wish.at).catalog.promo_codes.get(wish.code)
     if promo is None or promo.max_redemptions is None:
         return False
-    held = [it for it in taken if it.code == wish.code]
+    held = [it for it in taken if it.code == wish.code and (it.since or wish.at) <= wish.at]
     return sum(it.until is None or it.until > wish.at for it in held) >= promo.max_redemptions
 
 

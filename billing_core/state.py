@@ -98,17 +98,19 @@ class Discount:
     percent_bp:  of the plan price, in basis points; None where an amount is given.
     amount:      money off a paid period in the subscription's currency, exact.
     cycles_left: paid periods that it still reduces; None for ever.
+    name:        what the page calls it, where it is neither welcome offer nor code.
     """
 
     code: str | None
     percent_bp: int | None
     amount: Fraction
     cycles_left: int | None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
-    """Terms agreed on with one customer, above the catalog's. Rule FAIR-4.
+    """Terms agreed on with one customer, above the catalog's. Rules FAIR-4, CUS-2.
 
     id:       of the action; plan: the plan that they patch, and no other.
     patch:    a JSON merge patch over the plan, as text.
@@ -159,6 +161,7 @@ class Subscription:
     promo_code:  the code that it redeemed, also when the discount is used up or lost.
     negotiated:  what stands above the catalog, in the order agreed; ended ones of the period too.
     addons:      active ones, and those that were active in this period, by code.
+    moved_in_at: of one that came from another system, since when it is billed here (CUS-2).
     """
 
     id: str
@@ -183,6 +186,7 @@ class Subscription:
     negotiated: tuple[Negotiated, ...] = ()
     cancel_reason: CancelReason | None = None
     addons: tuple[HeldAddon, ...] = ()
+    moved_in_at: datetime | None = None
 
 
 def ended(
@@ -260,10 +264,11 @@ class InvoiceRecord:
     is_overdue:      on terms, unpaid when its last day to pay had passed, and told so.
     made:            the invoice; not kept as text, since what is posted stands in the books.
     is_uncollectible: the dunning has ended without success; no more when nothing is unpaid.
+    type, due_on:    of an invoice of another system, no type, and the last day to pay (CUS-2).
     """
 
     id: str
-    type: InvoiceType
+    type: InvoiceType | None
     billing_day: date
     total: Money
     paid: Money
@@ -279,6 +284,7 @@ class InvoiceRecord:
     payment_days: int | None = None
     is_overdue: bool = False
     made: Invoice | None = field(default=None, compare=False, repr=False)
+    due_on: date | None = None
 
     @property
     def unpaid(self) -> Money:

@@ -9,7 +9,7 @@ from billing_core.drawing import Drawn, LedgerEntry
 from billing_core.invoice import Invoice, UsedFeature
 from billing_core.money import Money
 from billing_core.period import Window
-from billing_core.state import CustomerState
+from billing_core.state import CustomerState, Funds
 from billing_core.terms import Terms
 from billing_core.usage import WindowKey
 
@@ -88,6 +88,7 @@ class Step:
     """The outcome of one event; everything that it made, in the order in which it was made.
 
     undone: earlier actions that are refused after all, by id (PAY-3).
+    brought: credits or a balance that came from another system, in place of the included.
     """
 
     state: CustomerState
@@ -98,6 +99,7 @@ class Step:
     ledger: tuple[LedgerEntry, ...] = ()
     undone: tuple[tuple[str, Refused], ...] = ()
     looked: tuple[Looked, ...] = ()
+    brought: Funds | None = None
 
 
 def refused(state: CustomerState, reason: ReasonCode, what: str) -> Step:

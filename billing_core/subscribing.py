@@ -7,7 +7,7 @@ that day (SUB-11). A checkout that is never paid expires and leaves nothing behi
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from billing_core.actions import ReasonCode, Subscribe
+from billing_core.actions import ImportSubscription, ReasonCode, Subscribe
 from billing_core.catalog import Catalog
 from billing_core.cycle import charged_period
 from billing_core.discounts import (
@@ -48,10 +48,10 @@ def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Se
 
     rule: SUB-1, SUB-2, SUB-4, SUB-7, CAT-3, CAT-7, SEAT-5, OFR-1, PRM-1.
     """
-    terms = _terms(state, action, at, setting)
+    terms = terms_asked(state, action, setting.version_at(at), setting)
     if isinstance(terms, Refused):
         return Step(state, terms)
-    unfit = _seats_fit(action, terms)
+    unfit = seats_fit(action, terms)
     if unfit is not None:
         return Step(state, unfit)
     only_built(terms.plan, terms.interval, setting.version_at(at).catalog, terms.currency.code)
@@ -174,18 +174,22 @@ def _with(state: CustomerState, subscription: Subscription) -> CustomerState:
     return replace(state, subscription=subscription)
 
 
-def _terms(
-    state: CustomerState, action: Subscribe, at: datetime, setting: Setting
+def terms_asked(
+    state: CustomerState,
+    action: Subscribe | ImportSubscription,
+    version: CatalogVersion,
+    setting: Setting,
 ) -> Terms | Refused:
     """The terms of the plan asked for, or why it cannot be had. The first reason counts."""
-    version, running = setting.version_at(at), state.subscription
-    catalog = version.catalog
+    catalog, running = version.catalog, state.subscription
     if running is not None and running.status not in ENDED:
         return Refused(
             ReasonCode.ALREADY_SUBSCRIBED,
             f"subscription {running.id} is {running.status}; cancel it or change its plan",
         )
-    plan = setting.plan_at(action.plan, at)
+    at, plan = action.at, catalog.plans.get(action.plan)
+    if setting.plan_at(action.plan, at) is None:
+        plan = None
     if plan is None or not (plan.public or action.actor == "founder"):
         known = ", ".join(
             code for code, it in catalog.plans.items() if it.public and setting.plan_at(code, at)
@@ -211,7 +215,10 @@ def _terms(
 
 
 def _local_currency(
-    state: CustomerState, action: Subscribe, version: CatalogVersion, setting: Setting
+    state: CustomerState,
+    action: Subscribe | ImportSubscription,
+    version: CatalogVersion,
+    setting: Setting,
 ) -> str:
     """The billing country's currency if the plan is priced in it, else the catalog's. CUR-1."""
     country = None if state.customer is None else state.customer.country
@@ -220,7 +227,7 @@ def _local_currency(
     return local if is_priced else version.catalog.currency
 
 
-def _seats_fit(action: Subscribe, terms: Terms) -> Refused | None:
+def seats_fit(action: Subscribe | ImportSubscription, terms: Terms) -> Refused | None:
     """Why the seats asked for cannot be had, or None. Rules SEAT-3, SEAT-5."""
     for code, held in (action.seats or {}).items():
         feature = terms.by_code.get(code)

@@ -17,7 +17,7 @@ from billing_core.errors import BillingError, Fault, fault_of
 from billing_core.fold import Folded
 from billing_core.invoice import Invoice, in_time
 from billing_core.period import midnight
-from billing_core.redemptions import Person, without_place
+from billing_core.redemptions import Person, has_code, without_place
 from billing_core.setting import Setting
 from billing_core.state import CustomerState
 from billing_core.step import ClosedWindow, Notice
@@ -119,7 +119,7 @@ def _with_places(history: History) -> History:
     people = {
         customer: Person(own, with_booked(history.setting, history.booked.get(customer, ())))
         for customer, own in history.actions.items()
-        if any(getattr(action, "promo_code", None) for action in own)
+        if any(has_code(action) for action in own)
     }
     until = midnight(history.through + timedelta(days=2), UTC)
     refused = without_place(people, until)

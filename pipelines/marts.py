@@ -18,6 +18,7 @@ TABLES = (
     "payments",
     "customers",
     "subscriptions",
+    "opening_invoices",
     "action_outcomes",
     "faults",
     "holds",

@@ -87,12 +87,25 @@ PAYMENTS: Schema = {
     "settlement_currency": pl.String,
 }
 """One row a payment result, by (taken_at, action_id), as presented and settled. Rule CUR-1."""
+OPENING: Schema = {
+    "customer_id": pl.String,
+    "invoice": pl.String,
+    "currency": pl.String,
+    "amount": QUANTITY,
+    "paid": QUANTITY,
+    "refunded": QUANTITY,
+    "written_off": QUANTITY,
+    "unpaid": QUANTITY,
+    "due_on": pl.Date,
+}
+"""One row an invoice of another system, by (customer_id, invoice): what is unpaid of it. PAY-2."""
 
 STANDING: dict[str, Schema] = {
     "customers": CUSTOMERS,
     "subscriptions": SUBSCRIPTIONS,
     "invoice_balances": BALANCES,
     "payments": PAYMENTS,
+    "opening_invoices": OPENING,
 }
 """Datasets with the one partition `all`."""
 
@@ -112,6 +125,7 @@ def write_standing(
         "payments": sorted(
             (row for state in ordered for row in _payments(state)), key=lambda row: (row[3], row[0])
         ),
+        "opening_invoices": sorted(row for state in ordered for row in _opening(state)),
     }
     return [
         write_partition(root, dataset, "all", table(rows[dataset], schema))
@@ -171,8 +185,18 @@ def _last_end(subscription: Subscription) -> datetime | None:
     return None if None in ends else max((end for end in ends if end), default=None)
 
 
+def _opening(state: CustomerState) -> Iterator[tuple[Any, ...]]:
+    for it in state.invoices:
+        if it.due_on is not None:
+            amounts = (it.total, it.paid, it.refunded, it.written_off, it.unpaid)
+            money = (amount.major for amount in amounts)
+            yield (state.customer_id, it.id, it.total.currency.code, *money, it.due_on)
+
+
 def _balances(state: CustomerState) -> Iterator[tuple[Any, ...]]:
     for it in state.invoices:
+        if it.due_on is not None:
+            continue
         amounts: tuple[Money, ...] = (
             it.paid,
             it.refunded,

@@ -1,29 +1,47 @@
--- what:    open balances of posted invoices by age, up to a month
+-- what:    open balances of posted invoices by age, up to a month, and of those
+--          that customers brought along from another system
 -- grain:   one row per (currency, age)
 -- units:   major units; age 0 not yet due, 1 to 30 days past due, 2 to 60,
 --          3 to 90, 4 over 90
--- from:    invoices
+-- from:    invoices, opening_invoices
 -- read by: pipelines/revenue.py
 -- rules:   CUR-2, PAY-2
 with
 
-open_invoices as (
+unpaid_invoices as (
     select
-        invoices.currency,
-        invoices.customer_id,
-        invoices.unpaid,
-        case
-            when invoices.due_on >= $as_of then 0
-            when invoices.due_on >= $as_of - 30 then 1
-            when invoices.due_on >= $as_of - 60 then 2
-            when invoices.due_on >= $as_of - 90 then 3
-            else 4
-        end as age,
+        currency,
+        customer_id,
+        unpaid,
+        due_on,
     from invoices
     where
-        invoices.status = 'posted'
-        and invoices.unpaid > 0
-        and invoices.billing_day < $next_month
+        status = 'posted'
+        and unpaid > 0
+        and billing_day < $next_month
+    union all
+    select
+        currency,
+        customer_id,
+        unpaid,
+        due_on,
+    from opening_invoices
+    where unpaid > 0
+),
+
+open_invoices as (
+    select
+        currency,
+        customer_id,
+        unpaid,
+        case
+            when due_on >= $as_of then 0
+            when due_on >= $as_of - 30 then 1
+            when due_on >= $as_of - 60 then 2
+            when due_on >= $as_of - 90 then 3
+            else 4
+        end as age,
+    from unpaid_invoices
 )
 
 select

@@ -624,6 +624,74 @@ ACTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
             "paid_through": "2026-04-20",
         },
         "ACTION-08",
+        "period",
+    ),
+    "an import whose period does not fit the anchor": (
+        {
+            "do": "import_subscription",
+            "anchor": "2026-01-20",
+            "period": ["2026-03-15", "2026-04-15"],
+            "paid_through": "2026-04-15",
+        },
+        "ACTION-08",
+        "period",
+    ),
+    "an import that is paid beyond its period": (
+        {
+            "do": "import_subscription",
+            "anchor": "2026-01-20",
+            "period": ["2026-03-20", "2026-04-20"],
+            "paid_through": "2026-05-20",
+        },
+        "ACTION-08",
+        "paid_through",
+    ),
+    "an import with more than a whole off": (
+        {
+            "do": "import_subscription",
+            "anchor": "2026-01-20",
+            "period": ["2026-03-20", "2026-04-20"],
+            "paid_through": "2026-04-20",
+            "discount": {"type": "percentage", "value": "10001"},
+        },
+        "ACTION-08",
+        "discount.value",
+    ),
+    "imported terms with an unknown key": (
+        {
+            "do": "import_subscription",
+            "anchor": "2026-01-20",
+            "period": ["2026-03-20", "2026-04-20"],
+            "paid_through": "2026-04-20",
+            "terms": {"prices": {"monthly": {"amuont": "25.00"}}},
+        },
+        "ACTION-01",
+        "terms.prices.monthly.amuont",
+    ),
+    "terms agreed on with an unknown key": (
+        {
+            "do": "override_terms",
+            "plan": None,
+            "interval": None,
+            "patch": {"features": {"calls": {"inculded": "5"}}},
+        },
+        "ACTION-01",
+        "patch.features.calls.inculded",
+    ),
+    "an opening balance of nothing": (
+        {"do": "opening_balance", "plan": None, "interval": None},
+        "ACTION-09",
+        "(whole)",
+    ),
+    "an empty agreement with an end": (
+        {
+            "do": "override_terms",
+            "plan": None,
+            "interval": None,
+            "patch": {},
+            "until": "2026-07-01",
+        },
+        "ACTION-09",
         "(whole)",
     ),
     "an invoice by an unknown type": (

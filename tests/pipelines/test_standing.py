@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -14,6 +15,7 @@ from billing_core.state import (
     Customer,
     CustomerState,
     InvoiceRecord,
+    Negotiated,
     PaymentResult,
     Status,
     Subscription,
@@ -22,7 +24,7 @@ from billing_core.state import (
 from billing_core.terms import Terms
 from pipelines import standing
 from pipelines.datasets import current_files
-from pipelines.paths import DataRoot
+from pipelines.paths import DataRoot, sql_text
 from tests.billing_core.builders import instant, setting_of
 from tests.pipelines import samples
 
@@ -90,6 +92,49 @@ def test_payment_results_are_told_as_presented_and_settled(root: DataRoot) -> No
         ("a", "failed", Decimal(29), None, None),
         ("b", "succeeded", Decimal(29), Decimal("26.681"), "EUR"),
     ]
+
+
+def test_what_was_unpaid_elsewhere_stands_apart_and_grows_old_with_the_rest(root: DataRoot) -> None:
+    old = InvoiceRecord(
+        "1017",
+        None,
+        date(2026, 2, 1),
+        total=Money(4000, samples.USD),
+        paid=Money(1500, samples.USD),
+        refunded=Money(0, samples.USD),
+        credited=Money(0, samples.USD),
+        written_off=Money(500, samples.USD),
+        due_on=date(2026, 2, 1),
+    )
+    own = state("a")
+    write(root, [replace(own, invoices=(old, *own.invoices))])
+    assert [row["invoice_id"] for row in read(root, "invoice_balances")] == [own.invoices[0].id]
+    (row,) = read(root, "opening_invoices")
+    assert (row["invoice"], row["unpaid"], row["due_on"]) == ("1017", 20, date(2026, 2, 1))
+    with duckdb.connect() as connection:
+        connection.register("opening_invoices", pl.DataFrame([row]).to_arrow())
+        connection.execute(
+            "create table invoices as select 'a' as customer_id, 'USD' as currency, 'posted' as"
+            " status, 99.00::decimal(38, 9) as unpaid, date '2026-05-01' as due_on,"
+            " date '2026-05-01' as billing_day"
+        )
+        span = {"next_month": date(2026, 6, 1), "as_of": date(2026, 5, 3)}
+        ages = connection.execute(sql_text("reports/revenue_outstanding"), span).fetchall()
+    assert ages == [("USD", 1, 1, 1, 99), ("USD", 4, 1, 1, 20)]
+
+
+def test_terms_that_were_agreed_on_are_shown_with_their_end(root: DataRoot) -> None:
+    own = state("a").subscription
+    assert own is not None
+    since, until = datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
+    dated = Negotiated("o1", "pro", "{}", since, until)
+    rows = []
+    for agreed in ((), (dated,), (dated, replace(dated, until_at=None))):
+        told = replace(state("a"), subscription=replace(own, negotiated=agreed))
+        write(root, [told])
+        (row,) = read(root, "subscriptions")
+        rows.append((row["is_negotiated"], row["negotiated_until"]))
+    assert rows == [(False, None), (True, until), (True, None)]
 
 
 def test_who_was_never_created_has_no_rows(root: DataRoot) -> None:
