@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.drafts import DraftSummary
     from pipelines.findings import Findings
     from pipelines.generate import Generated
+    from pipelines.moving_in import Imported
     from pipelines.new_root import Begun
     from pipelines.status import Status
 
@@ -40,6 +41,18 @@ def begun(made: "Begun") -> Shown:
         *(f"  {path.relative_to(made.root)}" for path in made.made),
         f"Next: fairbill --root {made.root} demo, or land files and run",
     ]
+
+
+def imported(root: DataRoot, made: "Imported") -> Shown:
+    """What `import` landed, and what is wrong with each row that it left out."""
+    problems = [str(problem) for problem in made.problems]
+    if made.path is None:
+        return [*problems, "No customer was landed."]
+    where = made.path.relative_to(root.root)
+    told = f"{made.customers:,} customers, {made.actions:,} actions, in {where}"
+    if not made.is_new:
+        return [*problems, f"Landed before, nothing has changed: {told}"]
+    return [*problems, f"Landed: {told}", f"Next: fairbill --root {root.root} run"]
 
 
 def sample(root: DataRoot, made: "Generated") -> Shown:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic_core import PydanticCustomError
 
 from billing_core.errors import BillingError
+from billing_core.schema import day_or_instant
 from pipelines import answers, console, new_root
 from pipelines.console import EXIT_CODES, ExitCode, Screen
 from pipelines.paths import DataRoot
@@ -83,6 +85,16 @@ def _day(text: str | date) -> date:
     except ValueError as error:
         message = f"{text!r} is not a date; write it as YYYY-MM-DD, for example 2026-04-30"
         raise typer.BadParameter(message) from error
+
+
+def _day_or_instant(text: str | date) -> date:
+    """A day, or an instant, which is a day too."""
+    if isinstance(text, date):
+        return text
+    try:
+        return day_or_instant(text)
+    except PydanticCustomError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _month(text: str) -> date:
@@ -191,6 +203,36 @@ def generate(
             root, customers=customers, months=months, events=events, seed=seed, start=start
         )
     console.answer(asked.screen, made, answers.sample(root, made))
+
+
+@app.command("import")
+def import_file(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A CSV file with a line a customer.")],
+    moved_on: Annotated[
+        datetime | None,
+        typer.Option(
+            "--at",
+            parser=_day_or_instant,
+            metavar="YYYY-MM-DD",
+            help="When they move in: a day, or an instant as 2026-04-10T08:00:00Z.",
+        ),
+    ] = None,
+) -> None:
+    """Land customers who come from another billing system, with what they have and owe.
+
+    Rows that are wrong are named with line, column and cure; the others are landed. The same
+    file at the same instant changes nothing.
+    """
+    from pipelines.moving_in import import_customers
+
+    asked: Asked = context.obj
+    if moved_on is None:
+        raise typer.BadParameter("say when they move in, as --at 2026-04-10", param_hint="--at")
+    made = import_customers(new_root.existing(asked.root), file, moved_on)
+    console.answer(asked.screen, made, answers.imported(asked.root, made))
+    if made.problems:
+        raise typer.Exit(ExitCode.FINDINGS)
 
 
 @app.command()
