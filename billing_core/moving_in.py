@@ -1,8 +1,8 @@
 """How the subscription of a customer comes over from another billing system.
 
-It is taken as it stands: its anchor and its period go on, what was paid there counts as paid,
-and what was used before the instant stays with the other system. From then on it is a
-subscription as any other.
+It is taken as it stands: its anchor and its period go on, what was paid there counts as paid
+(at its terms less its discount, and so unused days are credited), and what was used before the
+instant stays with the other system. From then on it is a subscription as any other.
 """
 
 from dataclasses import replace
@@ -13,7 +13,8 @@ from billing_core.actions import ImportSubscription, ReasonCode
 from billing_core.cycle import charged_period
 from billing_core.discounts import with_remembered
 from billing_core.drawing import CREDITS, unit_of
-from billing_core.issuing import day_of
+from billing_core.invoice import InvoiceType
+from billing_core.issuing import Cause, day_of, invoice_id_of, issue
 from billing_core.money import Money
 from billing_core.negotiating import negotiated_by, no_plan, unfit_patch
 from billing_core.offers import negotiated_version
@@ -29,7 +30,7 @@ from billing_core.terms import Terms
 def import_subscription(
     state: CustomerState, action: ImportSubscription, at: datetime, setting: Setting
 ) -> Step:
-    """A subscription in the middle of a period that was paid for elsewhere.
+    """A subscription in its running period; one that is not paid for is charged at once.
 
     The running window begins at the instant, with all that the plan includes.
     raises: NotBilledYet.
@@ -50,7 +51,17 @@ def import_subscription(
     state = with_remembered(state)
     subscription = _taken_over(state, action, terms, at, setting=setting)
     moved = replace(subscription, negotiated=agreed)
-    return Step(replace(state, subscription=moved), brought=_brought(state, action, terms))
+    brought = _brought(state, action, terms)
+    if terms.is_free:
+        return Step(replace(state, subscription=moved), brought=brought)
+    charged, lines = charged_period(moved, setting, at)
+    if action.paid_through == action.period[1]:
+        paid = replace(charged, discount=moved.discount)
+        return Step(replace(state, subscription=paid), brought=brought)
+    cause = Cause(InvoiceType.RECURRING, action.id, at, day, period=moved.period)
+    charged = replace(charged, invoice_id=invoice_id_of(state, cause))
+    state, invoice = issue(state, charged, cause, lines, setting)
+    return Step(replace(state, subscription=charged), invoices=(invoice,), brought=brought)
 
 
 def _agreed(action: ImportSubscription, at: datetime) -> tuple[Negotiated, ...]:
@@ -73,11 +84,11 @@ def _unfit(
     if not start <= day < end:
         what = f"the period {start} to {end} does not run on {day}; give the one that does"
         return Refused(ReasonCode.INTERVAL_NOT_AVAILABLE, what)
-    if action.paid_through != end and not terms.is_free:
+    if action.paid_through not in action.period and not terms.is_free:
         what = (
-            f"the period is paid through {action.paid_through} and not through {end}, and a rest "
-            "of it is not charged by this version; charge it where it began, then paid_through "
-            f"is {end}"
+            f"the period is paid through {action.paid_through}, and a part of one is not charged "
+            f"by this version: charge its rest elsewhere and give {end}, or give {start} where "
+            "nothing of it is paid"
         )
         return Refused(ReasonCode.INTERVAL_NOT_AVAILABLE, what)
     model = terms.consumption_model
@@ -100,14 +111,13 @@ def _taken_over(
 ) -> Subscription:
     """The subscription as if it had always been here, its window cut to what is billed here.
 
-    Its period counts as paid at its terms, less its discount; and so do the seats above the
-    included: unused days of it are credited by that. Rules CNV-3, CNV-7, CUS-2.
+    rule: CNV-3, CUS-2.
     """
     own = None if state.customer is None else state.customer.time_zone
     day = day_of(setting, state, at)
     months = months_before(action.anchor, day)
     end = boundary(action.anchor, months + 1)
-    subscription = Subscription(
+    return Subscription(
         id=action.id,
         status=Status.ACTIVE,
         terms=terms,
@@ -122,14 +132,10 @@ def _taken_over(
         promo_code=None if action.discount is None else action.discount.code,
         moved_in_at=at,
     )
-    if terms.is_free:
-        return subscription
-    charged, _ = charged_period(subscription, setting, at)
-    return replace(charged, discount=subscription.discount)
 
 
 def _discount(action: ImportSubscription) -> Discount | None:
-    """The discount with the cycles that are left after the running period. Rule OFR-2."""
+    """The discount with the cycles that are left after what is paid. Rule OFR-2."""
     brought = action.discount
     if brought is None:
         return None

@@ -636,6 +636,16 @@ ACTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
         "ACTION-08",
         "period",
     ),
+    "an import without a readable anchor": (
+        {
+            "do": "import_subscription",
+            "anchor": "20.1.2026",
+            "period": ["2026-03-20", "2026-04-20"],
+            "paid_through": "2026-04-20",
+        },
+        "ACTION-06",
+        "anchor",
+    ),
     "an import that is paid beyond its period": (
         {
             "do": "import_subscription",

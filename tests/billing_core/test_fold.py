@@ -123,7 +123,6 @@ def test_only_the_founder_may_do_some_things() -> None:
 
 
 FIELDS: dict[str, dict[str, Any]] = {
-    "assign_plan": {"plan": "pro"},
     "confirm_overage": {"feature": "api_calls"},
     "trial_setup": {},
 }

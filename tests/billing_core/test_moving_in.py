@@ -86,6 +86,29 @@ def test_who_moved_in_is_invoiced_as_who_was_always_here(
     assert came.state.credits == here.state.credits
 
 
+@settings(deadline=None, max_examples=30)
+@given(
+    on=st.dates(date(2026, 6, 1), date(2026, 6, 18)),
+    periods=st.integers(1, 3),
+    interval=st.sampled_from(INTERVALS),
+    seats=st.integers(0, 9),
+    later=st.sampled_from(sorted(LATER)),
+)
+def test_who_moves_in_on_a_renewal_is_invoiced_for_it(
+    on: date, periods: int, interval: str, seats: int, later: str
+) -> None:
+    """Rule CUS-2: where nothing of the period is paid, its invoice is the one of a renewal."""
+    held = {"editors": str(seats)}
+    anchor = boundary(on, -periods * MONTHS[interval])
+    setting = setting_of(uses=[use("2026-06-25", "7000"), use("2026-09-09", "11000")])
+    always = [created(), subscribed(str(anchor), interval=interval, seats=held), *LATER[later]]
+    moved = imported(str(on), anchor, interval, seats=held, paid_through=on)
+    here = folded(always, setting, "2027-07-01")
+    came = folded([created(), moved, *LATER[later]], setting, "2027-07-01")
+    assert [shown(it) for it in came.invoices] == after(here, on - timedelta(days=1))
+    assert came.state.credits == here.state.credits
+
+
 def test_a_period_begins_with_the_move_for_what_the_catalog_makes_better() -> None:
     """The terms are those of the move; what was offered before it is not looked at."""
     plans = ladder().model_dump(mode="json", exclude_unset=True)["plans"]
@@ -123,6 +146,36 @@ def test_terms_that_come_along_stand_without_end() -> None:
     told = folded(story, setting_of(), "2027-06-01")
     assert {it.total.major for it in told.invoices} == {20}
     assert value_of(text_of(told.state, CustomerState), CustomerState) == told.state
+
+
+def test_bought_credits_add_to_those_of_before() -> None:
+    images = {"type": "metered", "name": "Images", "unit": "image"}
+    pool = {
+        "name": "Pool",
+        "consumption_model": "credits",
+        "prices": {"monthly": {"amount": "10.00", "included_credits": "500"}},
+        "features": {"images": {"credits_per_unit": "10"}},
+    }
+    packs = {"small": {"credits": "30", "price": "3.00"}}
+    catalog = ladder(features={"images": images}, plans={"pool": pool}, credit_packs=packs)
+    story = [
+        created(),
+        subscribed("2026-03-01", plan="pool", id="s0"),
+        act("2026-03-02", "buy_credit_pack", pack="small"),
+        act("2026-03-10", "cancel", when="now"),
+        imported(
+            "2026-04-10",
+            date(2026, 4, 1),
+            "monthly",
+            plan="pool",
+            credits={"plan": "0", "purchased": "20"},
+        ),
+    ]
+    told = folded(story, setting_of(catalog), "2026-04-20")
+    entries = [(it.kind, it.amount, it.balance_after) for it in told.ledger[-2:]]
+    assert entries == [("reset", -500, 30), ("adjustment", 20, 50)]
+    assert told.state.funds is not None
+    assert (told.state.funds.plan, told.state.funds.purchased) == (0, 50)
 
 
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {

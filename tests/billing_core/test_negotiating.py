@@ -87,6 +87,33 @@ def test_a_price_in_the_subscriptions_currency_counts() -> None:
     assert invoices(told)[-1] == "2026-05-01 recurring: plan_base 2000 = 2000"
 
 
+def test_a_patch_with_all_its_prices_in_the_subscriptions_currency_counts() -> None:
+    local = {"currencies": {"JPY": {"unit_price": "1"}}}
+    patch = {
+        "prices": {"quarterly": {"trial_days": "0"}},
+        "features": {"api_calls": {"overage": local}, "viewers": {"included": "9"}},
+    }
+    story = [created(), subscribed("2026-04-01", currency="JPY"), agreed("2026-04-10", patch)]
+    told = folded(story, setting_of(uses=[use("2026-05-05", "10500")]), "2026-06-01")
+    assert invoices(told)[-1].endswith("feature_overage api_calls 500 = 3500")
+    unsaid = {"features": {"api_calls": {"overage": {"block": "hard"}}}}
+    mixed = folded([*story, agreed("2026-04-11", unsaid)], setting_of(), "2026-05-01")
+    assert str(mixed.outcomes[-1]) == "applied"
+
+
+def test_while_it_rests_terms_are_agreed_on_for_the_resume() -> None:
+    story = [
+        created(),
+        subscribed("2026-04-01"),
+        act("2026-04-10", "pause"),
+        agreed("2026-04-11", CHEAPER, id="o1"),
+        act("2026-04-12", "resume"),
+    ]
+    told = folded(story, setting_of(), "2026-04-30")
+    assert outcomes(told)["o1"] == "applied"
+    assert invoices(told)[-1] == "2026-04-12 recurring: plan_base 20.00 = 20.00"
+
+
 def test_without_a_subscription_there_is_nothing_to_agree_on() -> None:
     gone = [
         created(),
