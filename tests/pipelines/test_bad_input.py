@@ -111,6 +111,37 @@ def test_usage(
     assert unexplained_usage(root, drafted) == {}
 
 
+def test_a_deleted_plan_moves_its_customers_and_one_that_cannot_be_is_set_aside(
+    tmp_path: Path,
+) -> None:
+    """Rule CAT-8: beta uses 10 calls above pro's; `odd` has overage that is not billed."""
+    more = """\
+  max: {name: Max, consumption_model: metered, prices: {monthly: {amount: 59.00}}, features: {}}
+  odd:
+    name: Odd
+    consumption_model: metered
+    prices: {monthly: {amount: 10.00}}
+    features: {room: {included: 1, overage: {unit_price: 1.00}}}
+ai_models:"""
+    catalog = CATALOG.replace("ai_models:", more).replace(
+        "plans:\n", "  room: {type: quota, name: Room, unit: GB}\nplans:\n"
+    )
+    root = roots.begun(tmp_path / "root", catalog)
+    roots.land_actions(root, customer("beta"))
+    roots.land_usage(root, [calls("beta", 110)])
+    deletion = {"do": "delete_plan", "plan": "pro", "option": "migrate", "actor": "founder"}
+    asked = [
+        deletion | {"id": "odd", "to": "odd", "at": f"{LANDED}T00:00:00Z"},
+        deletion | {"id": "max", "to": "max", "at": f"{LANDED}T01:00:00Z"},
+    ]
+    roots.land_actions(root, asked, LANDED)
+    drafted = run(root)
+    assert bills(drafted) == {"beta": ["29.00", "60.00"]}
+    (aside,) = drafted.known.set_aside
+    assert (aside.problem.code, aside.problem.path, aside.landing_day) == ("SCOPE-01", "to", LANDED)
+    assert {it.action_id: str(it) for it in drafted.known.outcomes}["max"] == "applied"
+
+
 def test_a_conflict_holds_its_customer_until_it_is_decided(root: DataRoot) -> None:
     roots.land_usage(root, [calls("acme", 150, "e")])
     roots.land_usage(root, [calls("acme", 900, "e")], LANDED + timedelta(days=1))
