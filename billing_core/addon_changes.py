@@ -115,7 +115,7 @@ def _wanted(
     if terms.is_free:
         what = f"plan {terms.plan!r} is free; take a paid plan to have add-ons"
         return Refused(ReasonCode.PLAN_NOT_ELIGIBLE, what)
-    offered = version.addons.get((code, currency))
+    offered = version.addon_for(code, terms)
     if offered is None:
         what = f"add-on {code!r} has no price in {currency}"
         return Refused(ReasonCode.CURRENCY_NOT_AVAILABLE, what)

@@ -85,12 +85,12 @@ def current_features(subscription: Subscription) -> tuple[FeatureTerms, ...]:
 def offered_terms(subscription: Subscription, version: CatalogVersion) -> Terms | None:
     """What a version offers of the plan and of the add-ons whose terms are older than it."""
     own = subscription.terms
-    offered = version.terms_in(own.plan, own.interval, own.currency)
+    offered = version.terms_like(own)
     if offered is None or not subscription.addons:
         return offered
     features = dict(offered.by_code)
     for held in subscription.addons:
-        addon = version.addons.get((held.terms.code, own.currency.code))
+        addon = version.addon_for(held.terms.code, own)
         if addon is not None and held.taken_at < version.effective_at:
             features[addon.feature.code] = addon.feature
     return with_features(offered, features)
@@ -126,7 +126,7 @@ def renewed_addons(
         code = held.terms.code
         if code not in version.catalog.addons:
             continue
-        offered = version.addons.get((code, currency))
+        offered = version.addon_for(code, terms)
         if offered is None:
             raise AddonNotPriced(addon=code, currency=currency, at=at)
         if offered.feature.code not in terms.by_code and fits(offered, terms):

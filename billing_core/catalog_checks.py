@@ -29,8 +29,10 @@ from billing_core.catalog import (
     Tier,
     plan_currencies,
 )
+from billing_core.currencies import effective_day, rate_on
 from billing_core.errors import Problem
 from billing_core.schema import Tree, merge_patch, nearest, plain_tree, problems_of
+from billing_core.terms import Priced, addon_unpriced_paths, unpriced_paths
 
 MAX_DIMENSIONS: Final = 2
 """How many dimensions a feature may name. Rule CAT-11."""
@@ -492,23 +494,22 @@ def _currency_places(catalog: Catalog) -> Iterator[tuple[str, Iterable[str]]]:
         for feature, held in plan.features.items():
             if held.overage is not None:
                 yield f"plans.{code}.features.{feature}.overage", held.overage.currencies
-    for section in ("addons", "credit_packs", "capacity_packs", "quota_packs"):
-        for code, pack in getattr(catalog, section).items():
-            yield f"{section}.{code}", pack.currencies
+    for code, addon in catalog.addons.items():
+        if addon.overage is not None:
+            yield f"addons.{code}.overage", addon.overage.currencies
+    for path, sold in _sold(catalog):
+        yield path, sold.currencies
 
 
 def _exchange_rates(catalog: Catalog) -> Iterator[_Finding]:
-    effective = catalog.effective_at
-    on = effective.date() if isinstance(effective, datetime) else effective
-    known = {
-        rate.to
-        for rate in catalog.exchange_rates
-        if rate.from_ == catalog.currency and rate.valid_from <= on
-    }
+    yield from _twice_rated(catalog)
+    on = effective_day(catalog)
     sold = {
         currency for plan in catalog.plans.values() for currency in plan_currencies(catalog, plan)
     }
-    for currency in sorted(sold - known - {catalog.currency}):
+    for currency in sorted(sold - {catalog.currency}):
+        if rate_on(catalog, currency, on) is not None:
+            continue
         place = next(_unpriced(catalog, currency), None)
         if place is not None:
             yield _Finding(
@@ -520,26 +521,38 @@ def _exchange_rates(catalog: Catalog) -> Iterator[_Finding]:
             )
 
 
+def _twice_rated(catalog: Catalog) -> Iterator[_Finding]:
+    seen = set()
+    for place, row in enumerate(catalog.exchange_rates):
+        key = (row.from_, row.to, row.valid_from)
+        path = f"exchange_rates.{place}"
+        if key in seen:
+            what = f"two rates from {row.from_} to {row.to} begin on {row.valid_from}"
+            yield _Finding(24, path, what, "keep one of them")
+        if row.from_ == row.to:
+            what = f"{row.from_} is converted into itself"
+            yield _Finding(24, path, what, "name two currencies, or leave the row out")
+        seen.add(key)
+
+
 def _unpriced(catalog: Catalog, currency: str) -> Iterator[str]:
+    """Where a rate is needed: money that customers of a currency may owe. Rule CUR-2."""
     for code, plan in catalog.plans.items():
-        if currency not in plan_currencies(catalog, plan):
-            continue
-        for feature, held in plan.features.items():
-            path = f"plans.{code}.features.{feature}"
-            if held.pricing == "ai_model":
-                yield f"{path}.pricing"
-            if held.overage is not None and _wants_price(held.overage, currency):
-                yield f"{path}.overage"
-    for path, currencies in _currency_places(catalog):
-        if not path.startswith("plans.") and currency not in currencies:
+        if currency in plan_currencies(catalog, plan):
+            yield from (f"plans.{code}.{path}" for path in unpriced_paths(plan, currency))
+    for path, sold in _sold(catalog):
+        if currency not in sold.currencies:
             yield path
+    for code, addon in catalog.addons.items():
+        yield from (f"addons.{code}.{path}" for path in addon_unpriced_paths(addon, currency))
 
 
-def _wants_price(overage: Overage, currency: str) -> bool:
-    keys = ("unit_price", "price", "tiers", "minimum_amount", "maximum_amount")
-    local = overage.currencies.get(currency)
-    return any(
-        getattr(overage, key) not in (None, ())
-        and (local is None or getattr(local, key) in (None, ()))
-        for key in keys
-    )
+def _sold(catalog: Catalog) -> Iterator[tuple[str, Priced]]:
+    """Add-ons, packs and what the store sells, with their paths."""
+    for section in ("addons", "credit_packs", "capacity_packs", "quota_packs"):
+        for code, sold in getattr(catalog, section).items():
+            yield f"{section}.{code}", sold
+    for code, item in catalog.store.items.items():
+        yield f"store.items.{code}", item
+    for code, bundle in catalog.store.bundles.items():
+        yield f"store.bundles.{code}", bundle

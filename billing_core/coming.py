@@ -94,12 +94,12 @@ def withdrawn_at(subscription: Subscription, setting: Setting) -> datetime | Non
     )
 
 
-def renewal_terms(subscription: Subscription, setting: Setting, at: datetime) -> Terms:
+def renewal_terms(subscription: Subscription, setting: Setting, at: datetime, on: date) -> Terms:
     """The catalog's terms of the next period, and above them what was negotiated.
 
-    rule:   FAIR-3, FAIR-4, CHG-13, CAT-8.
+    rule:   FAIR-3, FAIR-4, CHG-13, CAT-8, CUR-2.
 
-    takes:  a subscription that goes on.
+    takes:  a subscription that goes on; on, the day on which the period begins.
             A free plan that the catalog left out goes on as it was.
     raises: PlanNotPriced, NegotiatedTermsDoNotFit.
     """
@@ -107,12 +107,12 @@ def renewal_terms(subscription: Subscription, setting: Setting, at: datetime) ->
     plan = what.plan or own.plan
     is_own = plan == own.plan
     version = version_for(subscription, setting, at) if is_own else setting.version_at(at)
-    terms = version.terms_in(plan, what.interval, own.currency)
+    terms = version.terms_in(plan, what.interval, own.currency, on=on)
     if terms is None and own.is_free and is_own:
         return own
     if terms is None:
         currency = own.currency.code
-        raise PlanNotPriced(plan=plan, interval=what.interval, currency=currency, on=at.date())
+        raise PlanNotPriced(plan=plan, interval=what.interval, currency=currency, on=on)
     return terms
 
 

@@ -74,7 +74,7 @@ def take_boundary(state: CustomerState, subscription: Subscription, setting: Set
     reason = coming(subscription, setting, window.end_at).reason
     if reason is not None:
         return _end(state, subscription, settled, reason, setting)
-    terms = renewal_terms(subscription, setting, window.end_at)
+    terms = renewal_terms(subscription, setting, window.end_at, window.end)
     opening = _opening(subscription, terms, window.end_at, setting)
     if opening.terms.is_free:
         return _settle_month(state, subscription, settled, opening, setting)

@@ -244,7 +244,7 @@ def _cost(
 ) -> tuple[Fraction, Fraction, tuple[TokenCost, ...]]:
     """Priced units (of AI tokens), what they cost in credits or money, and of which tokens.
 
-    rule: CRD-1, BAL-1, AI-6.
+    rule: CRD-1, BAL-1, AI-6, CUR-2.
     """
     if snapshot.quantity < 0:
         raise NegativeQuantity(name=f"usage of {feature.code}", quantity=snapshot.quantity)
@@ -253,7 +253,12 @@ def _cost(
         cost = Fraction(feature.credits_per_unit or 0) * units
         return units, cost / _TOKENS_PRICED if feature.is_ai else cost, ()
     if feature.is_ai:
-        costs = token_costs(snapshot.tokens, margin_bp=feature.margin_bp, per_event=per_event)
+        costs = token_costs(
+            snapshot.tokens,
+            margin_bp=feature.margin_bp,
+            per_event=per_event,
+            rate=terms.exchange_rate,
+        )
         return units, exact_sum([cost.exact for cost in costs]), costs
     return units, product(units, _unit_price(feature).unit_price), ()
 
@@ -381,14 +386,12 @@ def _used_features(
     return tuple(found)
 
 
-def not_drawn(catalog: Catalog, code: str, currency: str) -> tuple[str, str] | None:
+def not_drawn(catalog: Catalog, code: str) -> tuple[str, str] | None:
     """What of a plan's credits or balance is not billed: its path in the plan, and what it is."""
     plan = catalog.plans[code]
     model = plan.consumption_model
     if model == "metered":
         return None
-    if model == "balance" and currency != catalog.currency:
-        return "prices", f"a balance in {currency}, not the currency of its costs"
     for name, held in plan.features.items():
         feature = catalog.features[name]
         if held.enabled and feature.type == "metered":

@@ -53,6 +53,7 @@ def changes(own: Terms, offered: Terms, *, lowers_unit_prices: bool = False) -> 
 def improved(own: Terms, offered: Terms, *, lowers_unit_prices: bool = False) -> Terms:
     """Terms with all that an offer has better; the rest as it was. Rules FAIR-1 to FAIR-4.
 
+    A period that began without an exchange rate takes that of the offer (CUR-2).
     Costs in credits are lowered from their instant on, where they are drawn (CRD-3).
     """
     better = [
@@ -69,7 +70,8 @@ def improved(own: Terms, offered: Terms, *, lowers_unit_prices: bool = False) ->
         else:
             old = features[change.feature]
             features[change.feature] = replace(old, **{change.field: change.new})  # type: ignore[arg-type]
-    return with_features(own, features)
+    rate = offered.exchange_rate if own.exchange_rate is None else own.exchange_rate
+    return replace(with_features(own, features), exchange_rate=rate)
 
 
 def improved_feature(
@@ -136,7 +138,7 @@ def _with_offer(
     if subscription.addons:
         subscription = _with_better_addons(subscription, version, lowers_unit_prices=lowers)
     own = subscription.terms
-    offered = version.terms_in(own.plan, own.interval, own.currency)
+    offered = version.terms_like(own)
     if offered is None:
         return subscription
     terms = improved(own, offered, lowers_unit_prices=lowers)
@@ -152,10 +154,10 @@ def _with_better_addons(
     subscription: Subscription, version: CatalogVersion, *, lowers_unit_prices: bool
 ) -> Subscription:
     """The features of add-ons as a later version has them better; their prices wait. FAIR-3."""
-    currency = subscription.terms.currency.code
+    own = subscription.terms
 
     def better(held: HeldAddon) -> HeldAddon:
-        offered = version.addons.get((held.terms.code, currency))
+        offered = version.addon_for(held.terms.code, own)
         if offered is None or version.effective_at <= held.taken_at:
             return held
         feature = improved_feature(

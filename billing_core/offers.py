@@ -7,14 +7,13 @@ period is decided by `fairness`.
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from billing_core.catalog import Plan
 from billing_core.errors import BillingError, Problem
 from billing_core.patches import patched_plan
 from billing_core.period import midnight
-from billing_core.setting import NEVER, CatalogVersion, Setting, plan_terms
+from billing_core.setting import NEVER, CatalogVersion, Setting, with_plan
 from billing_core.state import Negotiated, Subscription
 
 
@@ -92,11 +91,7 @@ def negotiated_version(
     if not isinstance(patched, Plan):
         return patched
     changed = catalog.model_copy(update={"plans": {**catalog.plans, code: patched}})
-    currencies = {terms.currency.code: terms.currency for terms in version.terms.values()}
-    others = {key: terms for key, terms in version.terms.items() if key[0] != code}
-    return replace(
-        version, catalog=changed, terms={**others, **plan_terms(changed, code, currencies)}
-    )
+    return with_plan(version, changed, code)
 
 
 def still_negotiated(subscription: Subscription, plan: str, at: datetime) -> tuple[Negotiated, ...]:

@@ -66,7 +66,7 @@ def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting)
     if coming(subscription, setting, at).plan is None:
         what = f"plan {subscription.terms.plan!r} was deleted; subscribe to another one instead"
         return refused(state, ReasonCode.PLAN_NOT_AVAILABLE, f"{what}, after a cancellation")
-    opened = reopened(state, _renewed(subscription, setting, at), at, setting)
+    opened = reopened(state, _renewed(state, subscription, setting, at), at, setting)
     if opened.terms.is_free:
         return Step(replace(state, subscription=opened))
     charged, lines = charged_period(opened, setting, at)
@@ -76,9 +76,12 @@ def resume(state: CustomerState, action: Resume, at: datetime, setting: Setting)
     return Step(replace(state, subscription=charged), invoices=(invoice,))
 
 
-def _renewed(subscription: Subscription, setting: Setting, at: datetime) -> Subscription:
+def _renewed(
+    state: CustomerState, subscription: Subscription, setting: Setting, at: datetime
+) -> Subscription:
     """A paused subscription with the terms of its next period, a change that waited included."""
-    own, terms = subscription.terms, renewal_terms(subscription, setting, at)
+    own, on = subscription.terms, day_of(setting, state, at)
+    terms = renewal_terms(subscription, setting, at, on)
     is_same = (terms.plan, terms.interval) == (own.plan, own.interval)
     return replace(
         subscription,

@@ -19,7 +19,7 @@ from billing_core.issuing import Cause, invoice_id_of, issue
 from billing_core.money import Money
 from billing_core.offers import still_negotiated, version_for
 from billing_core.pausing import reopened
-from billing_core.period import MONTHS, Period
+from billing_core.period import MONTHS, Period, billing_date
 from billing_core.seats import is_above_without_price
 from billing_core.setting import Setting
 from billing_core.state import ENDED, CustomerState, Status, Subscription
@@ -52,7 +52,7 @@ def change_plan(state: CustomerState, action: ChangePlan, at: datetime, setting:
     if isinstance(terms, Refused):
         return Step(state, terms)
     catalog = setting.version_at(at).catalog
-    only_built(terms.plan, terms.interval, catalog, terms.currency.code)
+    only_built(terms.plan, terms.interval, catalog)
     if not _is_up(subscription.terms, terms, catalog):
         return scheduled(state, subscription, terms, at, setting)
     unfit = seats_fit(subscription, terms)
@@ -90,7 +90,8 @@ def target_terms(
         return Refused(ReasonCode.INTERVAL_NOT_AVAILABLE, what)
     if (code, interval) == (own.plan, own.interval):
         return Refused(ReasonCode.ALREADY_SUBSCRIBED, f"plan {code!r} is the current plan already")
-    terms = version.terms_in(code, interval, own.currency)
+    on = billing_date(at, setting.zone_of(subscription.time_zone, at))
+    terms = version.terms_in(code, interval, own.currency, on=on)
     if terms is None:
         what = f"plan {code!r} has no price in {own.currency.code}"
         return Refused(ReasonCode.CURRENCY_NOT_AVAILABLE, what)

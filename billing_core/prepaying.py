@@ -6,11 +6,9 @@ How it is paid, and that it is there only when it is, is in `purchasing`.
 
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from fractions import Fraction
 
 from billing_core.actions import BuyCreditPack, ReasonCode, TopUp
-from billing_core.catalog import CreditPack
 from billing_core.invoice import InvoiceLine, InvoiceType, LineType
 from billing_core.issuing import Cause, day_of
 from billing_core.money import Money
@@ -19,12 +17,13 @@ from billing_core.purchasing import purchased
 from billing_core.setting import Setting
 from billing_core.state import WITH_ACCESS, Addition, CustomerState, Subscription
 from billing_core.step import Refused, Step, refused
+from billing_core.terms import price_of_sold
 
 
 def buy_credit_pack(
     state: CustomerState, action: BuyCreditPack, at: datetime, setting: Setting
 ) -> Step:
-    """Credits of a pack, at the price in force. Rules CRD-2, FAIR-6, PAY-3."""
+    """Credits of a pack, at the price in force. Rules CRD-2, CUR-2, FAIR-6, PAY-3."""
     subscription = _drawing_on(state, "credits")
     if isinstance(subscription, Refused):
         return Step(state, subscription)
@@ -34,11 +33,11 @@ def buy_credit_pack(
         known = ", ".join(catalog.credit_packs) or "none"
         what = f"credit pack {action.pack!r} is not on sale; on sale: {known}"
         return refused(state, ReasonCode.PACK_NOT_AVAILABLE, what)
-    price = _price(pack, subscription.terms.currency.code, catalog.currency)
+    day = day_of(setting, state, at)
+    price = price_of_sold(subscription.terms, pack, catalog, day)
     if price is None:
         what = f"pack {action.pack!r} has no price in {subscription.terms.currency.code}"
         return refused(state, ReasonCode.CURRENCY_NOT_AVAILABLE, what)
-    day = day_of(setting, state, at)
     name = pack.name or f"{pack.credits:,f} credits"
     line = _line(action.pack, name, Money.rounded(price, subscription.terms.currency), day)
     line = replace(line, unit_price=price, rule="CRD-2", tax_category=pack.tax_category)
@@ -79,14 +78,6 @@ def _drawing_on(state: CustomerState, model: str) -> Subscription | Refused:
         what = f"plan {terms.plan!r} is {terms.consumption_model}, not on {model}"
         return Refused(ReasonCode.WRONG_MODEL, what)
     return subscription
-
-
-def _price(pack: CreditPack, currency: str, own: str) -> Decimal | None:
-    """What a pack costs in a currency; None where it has no price in it. Rule CUR-3."""
-    if currency == own:
-        return pack.price
-    local = pack.currencies.get(currency)
-    return None if local is None else local.price
 
 
 def _line(code: str | None, name: str, amount: Money, day: date) -> InvoiceLine:

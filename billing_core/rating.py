@@ -51,7 +51,7 @@ def rate_window(
             continue
         snapshot = snapshots.get(feature.code)
         if feature.is_ai:
-            line, used = _rate_tokens(feature, snapshot, terms.currency, service, per_event)
+            line, used = _rate_tokens(feature, snapshot, terms, service, per_event)
         else:
             line, used = _rate_units(feature, snapshot, terms.currency, service)
         usage.append(used)
@@ -105,15 +105,20 @@ def _rate_units(
 def _rate_tokens(
     feature: FeatureTerms,
     snapshot: UsageSnapshot | None,
-    currency: Currency,
+    terms: Terms,
     service: Period,
     per_event: bool,
 ) -> tuple[InvoiceLine | None, UsedFeature]:
     used = ZERO if snapshot is None else exactly(snapshot.quantity)
     if snapshot is None or feature.unlimited:
         return None, _used(feature, used, within=used)
-    costs = token_costs(snapshot.tokens, margin_bp=feature.margin_bp, per_event=per_event)
-    amount = Money.rounded(exact_sum([cost.exact for cost in costs]), currency)
+    costs = token_costs(
+        snapshot.tokens,
+        margin_bp=feature.margin_bp,
+        per_event=per_event,
+        rate=terms.exchange_rate,
+    )
+    amount = Money.rounded(exact_sum([cost.exact for cost in costs]), terms.currency)
     line = InvoiceLine(
         type=LineType.FEATURE_OVERAGE,
         code=feature.code,

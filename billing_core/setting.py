@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
+from typing import TypeVar
 
-from billing_core.catalog import Catalog, Plan, Policies
+from billing_core.catalog import Catalog, Interval, Plan, Policies
+from billing_core.currencies import effective_day, rate_days, rate_on
 from billing_core.errors import BillingError
 from billing_core.invoice import Invoice
 from billing_core.money import Currency
@@ -45,25 +47,39 @@ class UnknownTimeZone(BillingError):
         )
 
 
+PlanKey = tuple[str, str | None, str]
+"""Plan, interval (None of a free plan) and currency: what terms are had by."""
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogVersion:
     """A catalog and the instant from which it is in force. Rule CAT-1.
 
-    terms:  what it gives, for each (plan, interval, currency) that it prices.
-    addons: the same, for each (add-on, currency).
+    terms:  what it gives on its first day, for each (plan, interval, currency) that it prices.
+    later:  from which days on another exchange rate makes others of them, in order.
+    addons: what it gives on its first day, for each (add-on, currency).
     """
 
     effective_at: datetime
     catalog: Catalog
-    terms: Mapping["PlanKey", Terms]
+    terms: Mapping[PlanKey, Terms]
     addons: Mapping[tuple[str, str], AddonTerms] = field(default_factory=dict)
+    later: Mapping[PlanKey, tuple[tuple[date, Terms], ...]] = field(default_factory=dict)
 
-    def terms_in(self, plan: str, interval: str | None, currency: Currency) -> Terms | None:
+    def terms_on(self, plan: str, interval: str | None, currency: str, *, on: date) -> Terms | None:
+        """What a new period that begins on a day gets; None where it is not priced. CUR-2."""
+        key = (plan, interval, currency)
+        last = next((it for day, it in reversed(self.later.get(key, ())) if day <= on), None)
+        return last or self.terms.get(key)
+
+    def terms_in(
+        self, plan: str, interval: str | None, currency: Currency, *, on: date
+    ) -> Terms | None:
         """The terms of a plan for somebody who pays in a currency; None where it has none.
 
         A free plan without a price of any kind is the same in every currency.
         """
-        found = self.terms.get((plan, interval, currency.code))
+        found = self.terms_on(plan, interval, currency.code, on=on)
         if found is not None or interval is not None:
             return found
         own = self.terms.get((plan, None, self.catalog.currency))
@@ -71,9 +87,29 @@ class CatalogVersion:
             return None
         return replace(own, currency=currency)
 
+    def terms_like(self, own: Terms) -> Terms | None:
+        """What the version offers to a running period, at the rate of that period. CUR-2."""
+        on = effective_day(self.catalog)
+        offered = self.terms_in(own.plan, own.interval, own.currency, on=on)
+        if offered is None or own.exchange_rate in (None, offered.exchange_rate):
+            return offered
+        prices = self.catalog.plans[own.plan].prices
+        interval = next(name for name in prices if name == own.interval)
+        return terms_of(self.catalog, own.plan, interval, own.currency, rate=own.exchange_rate)
 
-PlanKey = tuple[str, str | None, str]
-"""Plan, interval and currency: what terms are had by."""
+    def addon_for(self, code: str, own: Terms) -> AddonTerms | None:
+        """An add-on for a period with some terms, at its rate; None where it has no price.
+
+        rule: CAT-4, CUR-2.
+        """
+        name, rate = own.currency.code, own.exchange_rate
+        if code not in self.catalog.addons:
+            return None
+        if rate == rate_on(self.catalog, name, effective_day(self.catalog)):
+            return self.addons.get((code, name))
+        with suppress(NoPriceInCurrency):
+            return addon_terms(self.catalog, code, own.currency, rate=rate)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,44 +129,86 @@ def catalog_version(
     effective_at: datetime, catalog: Catalog, currencies: Mapping[str, Currency]
 ) -> CatalogVersion:
     """A version with the terms of all its plans worked out, once for all customers."""
-    terms: dict[PlanKey, Terms] = {}
+    terms: dict[PlanKey, DatedTerms] = {}
     for code in catalog.plans:
-        terms |= plan_terms(catalog, code, currencies)
-    return CatalogVersion(effective_at, catalog, terms, _addons(catalog, currencies))
+        terms |= _plan_terms(catalog, code, currencies)
+    version = _version(effective_at, catalog, terms)
+    return replace(version, addons=_addons(version))
 
 
-def _addons(
-    catalog: Catalog, currencies: Mapping[str, Currency]
-) -> dict[tuple[str, str], AddonTerms]:
-    """The terms of each add-on in each currency that it is priced in."""
-    found = {}
-    for code, addon in catalog.addons.items():
-        for name in sorted({catalog.currency, *addon.currencies}):
+def _addons(version: CatalogVersion) -> dict[tuple[str, str], AddonTerms]:
+    """The terms of each add-on in each currency that a plan is sold in, on the first day."""
+    catalog, found = version.catalog, {}
+    sold = {terms.currency for terms in version.terms.values()}
+    for currency in sorted(sold, key=lambda it: it.code):
+        rate = rate_on(catalog, currency.code, effective_day(catalog))
+        for code in catalog.addons:
             with suppress(NoPriceInCurrency):
-                terms = addon_terms(catalog, code, currencies[name])
+                terms = addon_terms(catalog, code, currency, rate=rate)
                 if terms is not None:
-                    found[code, name] = terms
+                    found[code, currency.code] = terms
     return found
 
 
-def plan_terms(
+def with_plan(version: CatalogVersion, catalog: Catalog, code: str) -> CatalogVersion:
+    """A version with another content of one plan, which is what differs in the catalog."""
+    currencies = {terms.currency.code: terms.currency for terms in version.terms.values()}
+    own = _version(version.effective_at, catalog, _plan_terms(catalog, code, currencies))
+    return replace(
+        own,
+        addons=version.addons,
+        terms={**_without(version.terms, code), **own.terms},
+        later={**_without(version.later, code), **own.later},
+    )
+
+
+DatedTerms = tuple[tuple[date, Terms], ...]
+"""Terms from each day on that has an exchange rate of its own, the first day first."""
+
+Value = TypeVar("Value")
+
+
+def _without(by_key: Mapping[PlanKey, Value], code: str) -> dict[PlanKey, Value]:
+    return {key: value for key, value in by_key.items() if key[0] != code}
+
+
+def _version(
+    effective_at: datetime, catalog: Catalog, dated: Mapping[PlanKey, DatedTerms]
+) -> CatalogVersion:
+    terms = {key: own[0][1] for key, own in dated.items()}
+    later = {key: own[1:] for key, own in dated.items() if len(own) > 1}
+    return CatalogVersion(effective_at, catalog, terms, later=later)
+
+
+def _plan_terms(
     catalog: Catalog, code: str, currencies: Mapping[str, Currency]
-) -> dict[PlanKey, Terms]:
+) -> dict[PlanKey, DatedTerms]:
     """What a plan gives, for each interval and currency that it can be had in.
 
-    That is the catalog's currency and those of its price (CUR-1, CUR-3), but not where one of
-    its features has no price in the currency, or the currency is not among those given.
+    That is the catalog's currency and those of its price; what has no price of its own there
+    is converted. It cannot be had in a currency that is not among those given, nor where a
+    rate is missing, which no version lacks that was read. rule: CUR-1, CUR-2, CUR-3.
     """
-    plan = catalog.plans[code]
-    terms: dict[PlanKey, Terms] = {}
+    plan, first = catalog.plans[code], effective_day(catalog)
+    dated: dict[PlanKey, DatedTerms] = {}
     if plan.free:
         own = currencies[catalog.currency]
-        terms[code, None, own.code] = terms_of(catalog, code, None, own)
+        dated[code, None, own.code] = ((first, terms_of(catalog, code, None, own)),)
     for interval, price in plan.prices.items():
         for name in sorted({catalog.currency, *price.currencies} & currencies.keys()):
+            days = (first, *rate_days(catalog, name))
             with suppress(NoPriceInCurrency):
-                terms[code, interval, name] = terms_of(catalog, code, interval, currencies[name])
-    return terms
+                dated[code, interval, name] = tuple(
+                    (day, _terms_on(catalog, code, interval, currencies[name], day)) for day in days
+                )
+    return dated
+
+
+def _terms_on(
+    catalog: Catalog, code: str, interval: Interval, currency: Currency, on: date
+) -> Terms:
+    rate = rate_on(catalog, currency.code, on)
+    return terms_of(catalog, code, interval, currency, rate=rate)
 
 
 NEVER = datetime.min.replace(tzinfo=UTC)

@@ -54,7 +54,7 @@ def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Se
     unfit = seats_fit(action, terms)
     if unfit is not None:
         return Step(state, unfit)
-    only_built(terms.plan, terms.interval, setting.version_at(at).catalog, terms.currency.code)
+    only_built(terms.plan, terms.interval, setting.version_at(at).catalog)
     discount = discount_asked(state, action, terms, at, setting=setting)
     if isinstance(discount, Refused):
         return Step(state, discount)
@@ -86,10 +86,10 @@ def open_first_period(
     return Step(_with(state, replace(opened, invoice_id=invoice.id)), invoices=(invoice,))
 
 
-def only_built(code: str, interval: str | None, catalog: Catalog, currency: str) -> None:
+def only_built(code: str, interval: str | None, catalog: Catalog) -> None:
     """Nothing is charged for what is not built. Rule PST-4. raises: NotBilledYet."""
     plan, where = catalog.plans[code], f"the catalog, plans.{code}"
-    unbuilt = not_drawn(catalog, code, currency)
+    unbuilt = not_drawn(catalog, code)
     if unbuilt is not None:
         raise NotBilledYet(what=unbuilt[1], where=f"{where}.{unbuilt[0]}")
     price = next((it for name, it in plan.prices.items() if name == interval), None)
@@ -206,7 +206,8 @@ def terms_asked(
         )
     interval = None if plan.free else action.interval
     currency = action.currency or _local_currency(state, action, version, setting)
-    terms = version.terms.get((action.plan, interval, currency))
+    on = day_of(setting, state, at)
+    terms = version.terms_on(action.plan, interval, currency, on=on)
     if terms is None:
         return Refused(
             ReasonCode.CURRENCY_NOT_AVAILABLE, f"plan {action.plan!r} has no price in {currency}"

@@ -4,13 +4,31 @@ Terms are a snapshot. They are taken from the catalog in force at an instant and
 with the subscription for the period, so that a later catalog version does not reach back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from typing import Protocol
 
 from billing_core import pricing
-from billing_core.catalog import Addon, Catalog, Interval, Overage, Plan, PlanFeature
+from billing_core.catalog import (
+    Addon,
+    Catalog,
+    Interval,
+    Overage,
+    Plan,
+    PlanFeature,
+    PriceInCurrency,
+)
+from billing_core.currencies import (
+    converted,
+    effective_day,
+    lacks_price,
+    overage_in,
+    price_in,
+    rate_on,
+)
 from billing_core.errors import BillingError
 from billing_core.money import Currency
 from billing_core.period import Span
@@ -19,15 +37,15 @@ ONE = Fraction(1)
 
 
 class NoPriceInCurrency(BillingError):
-    """An amount has no price in the subscription's currency."""
+    """An amount has no price in the subscription's currency, and no rate is in force. CUR-2."""
 
     code = "PRICE-01"
 
-    def __init__(self, *, feature: str, path: str, currency: str) -> None:
+    def __init__(self, *, path: str, currency: str, own: str) -> None:
         super().__init__(
-            what=f"feature {feature!r} has no overage price in {currency}",
-            where=f"the catalog, {path}.overage.currencies",
-            mend=f"add a unit price in {currency}",
+            what=f"there is no price in {currency}, and no exchange rate from {own} to {currency}",
+            where=f"the catalog, {path}",
+            mend=f"add a price in {currency}, or a row to exchange_rates",
         )
 
 
@@ -79,7 +97,9 @@ class AddonTerms:
 class Terms:
     """A plan at an interval in a currency, as in force for one period.
 
-    interval: None on a free plan. features: enabled ones only, by code.
+    interval:      None on a free plan. features: enabled ones only, by code.
+    exchange_rate: at which what has no price in the currency is converted in this period, from
+                   the catalog's; None in the catalog's own, or without a row (CUR-2).
     """
 
     plan: str
@@ -93,6 +113,7 @@ class Terms:
     is_free: bool = False
     included_funds: Fraction = Fraction(0)
     block_on_exhaustion: bool = False
+    exchange_rate: Decimal | None = None
     by_code: Mapping[str, FeatureTerms] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -100,15 +121,25 @@ class Terms:
         return tuple(feature for feature in self.features if feature.type == "seats")
 
 
-def terms_of(catalog: Catalog, code: str, interval: Interval | None, currency: Currency) -> Terms:
-    """The terms that the catalog gives to a new period of a plan. Rules CAT-4, CAT-5.
+def terms_of(
+    catalog: Catalog,
+    code: str,
+    interval: Interval | None,
+    currency: Currency,
+    *,
+    rate: Decimal | None = None,
+) -> Terms:
+    """The terms that the catalog gives to a new period of a plan. Rules CAT-4, CAT-5, CUR-2.
 
-    takes:  a plan of the catalog, and an interval and currency that it is priced in.
+    takes:  a plan of the catalog, an interval and currency that it is priced in, and the rate
+            of that currency.
     raises: NoPriceInCurrency.
     """
     plan = catalog.plans[code]
+    if currency.code != catalog.currency and rate is None:
+        _raise_if_unpriced(catalog, code, currency.code)
     features = tuple(
-        _feature_terms(catalog, name, held, path=f"plans.{code}.features.{name}", currency=currency)
+        _feature_terms(catalog, name, held, currency=currency, rate=rate)
         for name, held in sorted(plan.features.items())
         if held.enabled
     )
@@ -122,26 +153,32 @@ def terms_of(catalog: Catalog, code: str, interval: Interval | None, currency: C
         features=features,
         tax_category=plan.tax_category,
         is_free=plan.free,
-        included_funds=_included_funds(plan, interval),
+        included_funds=_included_funds(plan, interval, rate),
         block_on_exhaustion=plan.block_on_exhaustion,
+        exchange_rate=rate,
         by_code={feature.code: feature for feature in features},
     )
 
 
-def addon_terms(catalog: Catalog, code: str, currency: Currency) -> AddonTerms | None:
-    """The terms that the catalog gives to a new period of an add-on. Rules ADD-3, CAT-4.
+def addon_terms(
+    catalog: Catalog, code: str, currency: Currency, *, rate: Decimal | None = None
+) -> AddonTerms | None:
+    """The terms that the catalog gives to a new period of an add-on. Rules ADD-3, CAT-4, CUR-2.
 
-    takes:   an add-on of the catalog.
+    takes:   an add-on of the catalog, and the rate of the currency.
     returns: None where it has no price in the currency.
-    raises:  NoPriceInCurrency, for its overage.
+    raises:  NoPriceInCurrency, for its use.
     """
-    addon = catalog.addons[code]
-    local = addon.currencies.get(currency.code)
-    if local is None and currency.code != catalog.currency:
-        return None
-    feature = _feature_terms(
-        catalog, addon.feature, addon, path=f"addons.{code}", currency=currency
-    )
+    addon, price = catalog.addons[code], catalog.addons[code].price
+    if currency.code != catalog.currency:
+        local = addon.currencies.get(currency.code)
+        here = price_in(price, None if local is None else local.price, rate)
+        if here is None:
+            return None
+        price = here
+        if rate is None:
+            _raise_if_use_unpriced(catalog, code, currency.code)
+    feature = _feature_terms(catalog, addon.feature, addon, currency=currency, rate=rate)
     is_bare = addon.included is None and addon.overage is None and addon.pricing == "fixed"
     if feature.type == "metered" and addon.model == "metered" and is_bare:
         feature = replace(feature, unlimited=True)
@@ -149,7 +186,7 @@ def addon_terms(catalog: Catalog, code: str, currency: Currency) -> AddonTerms |
         code=code,
         name=addon.name,
         model=addon.model,
-        price=addon.price if local is None else local.price,
+        price=price,
         feature=feature,
         tax_category=addon.tax_category,
     )
@@ -159,6 +196,74 @@ def with_features(terms: Terms, features: Mapping[str, FeatureTerms]) -> Terms:
     """Terms with other features, which are put in order of code."""
     by_code = {code: features[code] for code in sorted(features)}
     return replace(terms, features=tuple(by_code.values()), by_code=by_code)
+
+
+def unpriced_paths(plan: Plan, currency: str) -> Iterator[str]:
+    """Paths in a plan of money that has no price in a currency: it wants a rate. Rule CUR-2."""
+    for interval, price in plan.prices.items():
+        if price.included_balance and currency in price.currencies:
+            yield f"prices.{interval}.included_balance"
+    for name, held in plan.features.items():
+        if not held.enabled:
+            continue
+        if held.pricing == "ai_model" and plan.consumption_model != "credits":
+            yield f"features.{name}.pricing"
+        if held.overage is not None and lacks_price(held.overage, currency):
+            yield f"features.{name}.overage"
+
+
+def _raise_if_unpriced(catalog: Catalog, code: str, currency: str) -> None:
+    for path in unpriced_paths(catalog.plans[code], currency):
+        raise NoPriceInCurrency(
+            path=f"plans.{code}.{path}", currency=currency, own=catalog.currency
+        )
+
+
+def addon_unpriced_paths(addon: Addon, currency: str) -> Iterator[str]:
+    """Paths in an add-on of what its use costs and is not priced in a currency. Rule CUR-2."""
+    if addon.pricing == "ai_model" and addon.model != "credits":
+        yield "pricing"
+    if addon.overage is not None and lacks_price(addon.overage, currency):
+        yield "overage"
+
+
+def _raise_if_use_unpriced(catalog: Catalog, code: str, currency: str) -> None:
+    for path in addon_unpriced_paths(catalog.addons[code], currency):
+        raise NoPriceInCurrency(
+            path=f"addons.{code}.{path}", currency=currency, own=catalog.currency
+        )
+
+
+class Priced(Protocol):
+    """What is sold at one price, which it may have in other currencies too. Rule CAT-4."""
+
+    @property
+    def price(self) -> Decimal: ...
+
+    @property
+    def currencies(self) -> Mapping[str, PriceInCurrency]: ...
+
+
+def price_of_sold(terms: Terms, sold: Priced, catalog: Catalog, on: date) -> Decimal | None:
+    """What an add-on, a pack or an item costs a subscription, exact, in its currency.
+
+    takes:   on, a day of the period: its rate counts where the period began without one.
+    returns: None where it has no price in the currency and no rate is known.
+    rule:    CAT-4, CUR-2: its own price there, else converted at the rate of the period.
+    """
+    code = terms.currency.code
+    if code == catalog.currency:
+        return sold.price
+    local = sold.currencies.get(code)
+    rate = period_rate(terms, catalog, on)
+    return price_in(sold.price, None if local is None else local.price, rate)
+
+
+def period_rate(terms: Terms, catalog: Catalog, on: date) -> Decimal | None:
+    """The rate of a running period; of one that began without, that of a later version. CUR-2."""
+    if terms.exchange_rate is not None or terms.currency.code == catalog.currency:
+        return terms.exchange_rate
+    return rate_on(catalog, terms.currency.code, max(on, effective_day(catalog)))
 
 
 def with_lower_costs(terms: Terms, offered: Terms) -> Terms:
@@ -174,13 +279,15 @@ def _cheaper(own: FeatureTerms, offered: FeatureTerms | None) -> FeatureTerms:
     return replace(own, credits_per_unit=min(own.credits_per_unit, cost))
 
 
-def _included_funds(plan: Plan, interval: Interval | None) -> Fraction:
-    """Credits or balance of each month, whatever the interval. Rules CAT-4, INV-8."""
+def _included_funds(plan: Plan, interval: Interval | None, rate: Decimal | None) -> Fraction:
+    """Credits or balance of each month, whatever the interval. Rules CAT-4, CUR-2, INV-8."""
     if interval is None or plan.consumption_model == "metered":
         return Fraction(0)
     price = plan.prices[interval]
-    is_credits = plan.consumption_model == "credits"
-    return Fraction(price.included_credits if is_credits else price.included_balance)
+    if plan.consumption_model == "credits":
+        return Fraction(price.included_credits)
+    own = price.included_balance
+    return Fraction(own if rate is None else converted(own, rate))
 
 
 def _amount(plan: Plan, interval: Interval, currency: Currency) -> Decimal:
@@ -190,12 +297,17 @@ def _amount(plan: Plan, interval: Interval, currency: Currency) -> Decimal:
 
 
 def _feature_terms(
-    catalog: Catalog, code: str, held: PlanFeature | Addon, *, path: str, currency: Currency
+    catalog: Catalog,
+    code: str,
+    held: PlanFeature | Addon,
+    *,
+    currency: Currency,
+    rate: Decimal | None,
 ) -> FeatureTerms:
-    """One feature as it is had, its overage in the currency. raises: NoPriceInCurrency."""
+    """One feature as it is had, its overage in the currency."""
     feature, overage = catalog.features[code], held.overage
     if overage is not None and currency.code != catalog.currency:
-        overage = _in_currency(overage, path=path, feature=code, currency=currency.code)
+        overage = overage_in(overage, currency.code, rate)
     return FeatureTerms(
         code=code,
         name=feature.name,
@@ -214,24 +326,6 @@ def _feature_terms(
         maximum=None if overage is None else overage.maximum_amount,
         tax_category=feature.tax_category,
         credits_per_unit=held.credits_per_unit,
-    )
-
-
-def _in_currency(overage: Overage, *, path: str, feature: str, currency: str) -> Overage:
-    """The clause with its money in another currency; a share of a value has no currency."""
-    if overage.model in {"percentage", "dynamic"} or overage.mode == "block":
-        return overage
-    local = overage.currencies.get(currency)
-    if local is None:
-        raise NoPriceInCurrency(feature=feature, path=path, currency=currency)
-    return overage.model_copy(
-        update={
-            "unit_price": local.unit_price,
-            "price": local.price,
-            "tiers": local.tiers or overage.tiers,
-            "minimum_amount": local.minimum_amount,
-            "maximum_amount": local.maximum_amount,
-        }
     )
 
 

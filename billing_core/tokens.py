@@ -6,12 +6,13 @@ rate units where they were counted (AI-1, AI-7).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
+from billing_core.currencies import converted
 from billing_core.errors import BillingError
-from billing_core.exact import exact_sum
+from billing_core.exact import exact_sum, product
 from billing_core.usage import TOKEN_CLASSES, TokenUse
 
 RATE_UNITS = 10_000
@@ -43,15 +44,16 @@ class TokenCost:
 
 
 def token_costs(
-    uses: Sequence[TokenUse], *, margin_bp: int, per_event: bool
+    uses: Sequence[TokenUse], *, margin_bp: int, per_event: bool, rate: Decimal | None = None
 ) -> tuple[TokenCost, ...]:
     """The costs that make an AI feature's charge; their sum is what the window owes.
 
-    takes:   uses, by model and price; margin_bp, of the terms in force.
+    takes:   uses, by model and price; margin_bp, of the terms in force; rate, of another
+             currency than the catalog's, at which costs and prices are converted.
     returns: for each use its token classes that were used, in TOKEN_CLASSES order; then
              one margin over all, where there is one.
     raises:  MarginNotMetered.
-    rule:    AI-1, AI-5, AI-7.
+    rule:    AI-1, AI-5, AI-7, CUR-2.
 
     >>> prices = (Decimal(3), Decimal(15), Decimal(0), Decimal(0))
     >>> use = TokenUse("a/x", (1000, 500, 0, 0), prices, (30, 75, 0, 0), {2000: 21})
@@ -67,7 +69,19 @@ def token_costs(
         else:
             margin = exact_sum([cost.exact for cost in costs]) * Fraction(margin_bp, 10_000)
         costs.append(TokenCost("", None, 0, None, margin))
+    if rate is not None:
+        return tuple(_at_rate(cost, rate) for cost in costs)
     return tuple(costs)
+
+
+def _at_rate(cost: TokenCost, rate: Decimal) -> TokenCost:
+    """A cost and its price in another currency, exact. Rule CUR-2."""
+    price = cost.price_per_million
+    return replace(
+        cost,
+        price_per_million=None if price is None else converted(price, rate),
+        exact=product(cost.exact, rate),
+    )
 
 
 def _classes(use: TokenUse, *, per_event: bool) -> Iterator[TokenCost]:

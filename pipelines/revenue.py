@@ -13,19 +13,23 @@ from typing import Any
 
 import duckdb
 
+from billing_core.catalog import Catalog
+from billing_core.currencies import worth_together
 from billing_core.errors import BillingError
-from billing_core.money import Currency
+from billing_core.money import Currency, Money
 from billing_core.period import boundary
 from pipelines.datasets import replaced
 from pipelines.documents import catalog_versions, customer_names
 from pipelines.drafts import read_summary
 from pipelines.paths import DataRoot, sql_text
 from pipelines.warehouse import reading
+from pipelines.world import currencies
 from reports.revenue import render_revenue_report
 from reports.revenue_figures import (
     AGE_TITLES,
     AgeBucket,
     Amount,
+    ConvertedAmount,
     CurrencyFigures,
     CustomerAmount,
     DayUse,
@@ -75,7 +79,7 @@ def read_figures(root: DataRoot, month: date) -> RevenueFigures:
     after, as_of = boundary(month, 1), read_summary(root).through
     span = {"month": month, "next_month": after}
     with reading(root) as connection:
-        currencies = _rows(connection, "revenue_currencies", span)
+        wholes = _rows(connection, "revenue_currencies", span)
         parts = {
             name: _by_currency(_rows(connection, f"revenue_{name}", span))
             for name in ("plans", "features", "customers")
@@ -84,19 +88,39 @@ def read_figures(root: DataRoot, month: date) -> RevenueFigures:
         parts["outstanding"] = _by_currency(
             _rows(connection, "revenue_outstanding", {"next_month": after, "as_of": as_of})
         )
+        days = _by_currency(_rows(connection, "revenue_billing_days", span))
         daily = _rows(connection, "usage_days", span)
         features = _rows(connection, "usage_features", span)
-    if not currencies:
+    if not wholes:
         raise NothingPosted(month)
     names = customer_names(root)
+    catalogs = [version.catalog for version in catalog_versions(root)]
     return RevenueFigures(
-        seller=catalog_versions(root)[-1].catalog.seller.name,
+        seller=catalogs[-1].seller.name,
         month=month,
         as_of=as_of,
-        currencies=tuple(_figures(row, parts, names) for row in currencies),
+        currencies=tuple(_figures(row, parts, names) for row in wholes),
         daily=tuple(DayUse(row["event_day"], row["events"]) for row in daily),
         features=tuple(FeatureUse(**row) for row in features),
+        converted=_converted(days, catalogs),
     )
+
+
+def _converted(
+    days: Mapping[str, Sequence[Row]], catalogs: Sequence[Catalog]
+) -> tuple[ConvertedAmount, ...]:
+    """Each currency at the rates of its billing days; none where all is in the catalog's. CUR-2."""
+    own = currencies()[catalogs[-1].currency]
+    if set(days) <= {own.code}:
+        return ()
+    found = []
+    for code, rows in sorted(days.items()):
+        billed = [(row["billing_day"], row["billed"]) for row in rows]
+        worth = worth_together(billed, catalogs, currency=code, in_currency=own.code)
+        original = Money.rounded(sum(amount for _, amount in billed), currencies()[code])
+        converted = None if worth is None else Money.rounded(worth, own)
+        found.append(ConvertedAmount(original, converted))
+    return tuple(found)
 
 
 def _figures(

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from billing_core.errors import BillingError
-from billing_core.money import Currency
+from billing_core.money import Currency, Money
 
 AGE_TITLES = ("Not yet due", "1–30 days", "31–60 days", "61–90 days", "Over 90 days")
 """Ages of open balances by days past due, in their order. Rule PAY-2."""
@@ -129,11 +129,23 @@ class CurrencyFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvertedAmount:
+    """What was billed in one currency, and what that is worth in the catalog's. Rule CUR-2.
+
+    original:  tax included. converted: None where a billing day has no exchange rate.
+    """
+
+    original: Money
+    converted: Money | None
+
+
+@dataclass(frozen=True, slots=True)
 class RevenueFigures:
     """All figures of a month's report.
 
     month: its first day. as_of: the day of the open balances. currencies: by code.
     daily: each day of the month that has events. features: most customers first.
+    converted: by currency, where any is not the catalog's own; empty otherwise.
     """
 
     seller: str
@@ -142,3 +154,4 @@ class RevenueFigures:
     currencies: tuple[CurrencyFigures, ...]
     daily: tuple[DayUse, ...] = ()
     features: tuple[FeatureUse, ...] = ()
+    converted: tuple[ConvertedAmount, ...] = ()

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from babel import Locale
 
-from billing_core.money import Currency, Money
+from billing_core.money import Currency, Money, total
 from billing_core.period import Period, boundary
 from reports.charts import Box, bar_width, columns, grid
 from reports.formats import (
@@ -27,6 +27,7 @@ from reports.formats import (
 from reports.revenue_figures import (
     AGE_TITLES,
     Amount,
+    ConvertedAmount,
     CurrencyFigures,
     DayUse,
     FeatureUse,
@@ -103,6 +104,16 @@ class CurrencyView:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvertedView:
+    """What all currencies come to in the catalog's; `total` is empty where a rate is missing."""
+
+    title: str
+    remark: str
+    rows: tuple[tuple[str, ...], ...]
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
 class RevenueView:
     """Everything that stands in the report. Strings only."""
 
@@ -113,6 +124,7 @@ class RevenueView:
     created_on: str
     footer: str
     currencies: tuple[CurrencyView, ...]
+    converted: ConvertedView | None
     daily: Chart | None
     features: tuple[tuple[str, ...], ...]
 
@@ -130,8 +142,31 @@ def revenue_view(figures: RevenueFigures, locale: Locale = ENGLISH) -> RevenueVi
         created_on=figures.as_of.isoformat(),
         footer=f"{figures.seller} · {title}",
         currencies=tuple(_currency_view(one, locale) for one in figures.currencies),
+        converted=_converted_view(figures.converted, locale),
         daily=_daily_chart(figures.daily, month, locale),
         features=tuple(_feature_row(use, locale) for use in figures.features[:MOST_ROWS]),
+    )
+
+
+def _converted_view(amounts: Sequence[ConvertedAmount], locale: Locale) -> ConvertedView | None:
+    """Each currency's billed amount beside its worth; only what is converted is added. CUR-2."""
+    worth = [one.converted for one in amounts if one.converted is not None]
+    if not worth:
+        return None
+    code, is_whole = worth[0].currency.code, len(worth) == len(amounts)
+    return ConvertedView(
+        title=f"In {code}",
+        remark="Billed in the month, tax included, at the exchange rate of each billing day"
+        + ("" if is_whole else "; without a rate there is no total"),
+        rows=tuple(
+            (
+                one.original.currency.code,
+                money_text(one.original, locale),
+                "no rate" if one.converted is None else money_text(one.converted, locale),
+            )
+            for one in amounts
+        ),
+        total=money_text(total(worth, worth[0].currency), locale) if is_whole else "",
     )
 
 

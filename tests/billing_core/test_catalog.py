@@ -181,6 +181,7 @@ def test_a_rate_in_force_or_a_price_is_enough_for_another_currency() -> None:
     priced["plans"]["pro"]["features"] = {}
     for section in ("addons", "credit_packs", "capacity_packs", "quota_packs"):
         priced[section] = {}
+    priced["store"] = {}
     assert [one.path for one in problems(priced)] == ["plans.starter.features.calls.overage"]
     assert (
         problems(merge_patch(priced, {"plans": {"starter": {"features": {"calls": local}}}})) == ()

@@ -7,9 +7,10 @@ from io import BytesIO
 import pytest
 from pypdf import PdfReader
 
+from billing_core.money import Currency, Money
 from reports.charts import columns, grid
 from reports.revenue import render_revenue_report
-from reports.revenue_figures import Amount, CustomerAmount, FiguresDoNotTie
+from reports.revenue_figures import Amount, ConvertedAmount, CustomerAmount, FiguresDoNotTie
 from reports.revenue_view import MOST_ROWS, revenue_view
 from tests.reports.figures import april, eur, jpy
 from tests.reports.reading import text_of
@@ -39,6 +40,26 @@ def test_currencies_are_never_added() -> None:
     view = revenue_view(april(eur(), jpy()))
     assert [part.title for part in view.currencies] == ["EUR", "JPY"]
     assert [part.before_tax for part in view.currencies] == ["€1,148,204.61", "¥19,600"]
+
+
+def test_what_is_converted_stands_beside_what_was_billed() -> None:
+    usd, eur_ = Currency("USD", 2), Currency("EUR", 2)
+    euros = ConvertedAmount(Money(9200, eur_), Money(10000, usd))
+    dollars = ConvertedAmount(Money(5000, usd), Money(5000, usd))
+    report = replace(april(eur(), jpy()), converted=(euros, dollars))
+    text = text_of(render_revenue_report(report))
+    for said in ("In USD", "€92.00", "$100.00", "$150.00"):
+        assert said in text, said
+
+
+def test_without_a_rate_there_is_no_total_of_all_currencies() -> None:
+    usd = Currency("USD", 2)
+    yen = ConvertedAmount(Money(500, Currency("JPY", 0)), None)
+    dollars = ConvertedAmount(Money(5000, usd), Money(5000, usd))
+    view = revenue_view(replace(april(), converted=(yen, dollars))).converted
+    assert view is not None
+    assert view.rows == (("JPY", "¥500", "no rate"), ("USD", "$50.00", "$50.00"))
+    assert (view.total, "no total" in view.remark) == ("", True)
 
 
 @pytest.mark.parametrize("field", ["by_plan", "by_feature"])
