@@ -1,17 +1,23 @@
 """What each command's answer looks like to a person: tables and lines, nothing worked out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from billing_core.actions import row_of
+from billing_core.invoice import Invoice
 from billing_core.money import Money
+from billing_core.period import Period
 from pipelines.console import grouped, table
 from pipelines.paths import DataRoot
 from pipelines.reasons import HOLD_REASONS
 from pipelines.world import currencies
+from reports.text import draft_text, working
 
 if TYPE_CHECKING:
+    from billing_core.previewing import Preview
     from pipelines.catalogs import Validation
     from pipelines.check import CheckedAll
     from pipelines.demo import Demo
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from pipelines.generate import Generated
     from pipelines.moving_in import Imported
     from pipelines.new_root import Begun
+    from pipelines.previews import Previewed
     from pipelines.status import Status
 
 Shown = Sequence[Table | str]
@@ -232,6 +239,95 @@ def _listed(what: str, columns: Sequence[str], rows: Sequence[Sequence[object]])
     more = len(rows) - MOST_LISTED
     shown = table(f"{what}: {len(rows):,}", columns, rows[:MOST_LISTED])
     return [shown, *([f"and {more:,} more: fairbill status --json"] if more > 0 else [])]
+
+
+def preview_value(found: "Previewed") -> dict[str, object]:
+    """What an action would do, for programs."""
+    seen = found.found
+    return {
+        "action": row_of(found.action),
+        "usage_known_through": found.through,
+        "outcome": {
+            "status": str(seen.outcome.status),
+            "what": seen.outcome.what,
+            "scheduled_on": seen.outcome.scheduled_on,
+            "reason": seen.outcome.reason,
+        },
+        "before": seen.before,
+        "after": seen.after,
+        "invoices": [_invoice_value(invoice) for invoice in seen.invoices],
+        "upcoming": [_invoice_value(invoice) for invoice in seen.upcoming],
+        "notices": list(seen.notices),
+    }
+
+
+def _invoice_value(invoice: Invoice) -> dict[str, object]:
+    return {
+        "id": invoice.id,
+        "type": str(invoice.type),
+        "billing_day": invoice.billing_day,
+        "currency": invoice.currency.code,
+        "lines": [
+            {
+                "type": str(line.type),
+                "code": line.code,
+                "name": line.name,
+                "amount": line.amount.major,
+                "quantity": line.quantity,
+                "unit": line.unit,
+                "unit_price": line.unit_price,
+                "service": line.service,
+                "rule": line.rule,
+                "working": working(line),
+            }
+            for line in invoice.lines
+        ],
+        "subtotal": invoice.subtotal.major,
+        "tax": invoice.tax.major,
+        "total": invoice.total.major,
+    }
+
+
+def preview(found: "Previewed") -> Shown:
+    """What an action would do: outcome, where the customer stands, invoices, notices."""
+    seen, action = found.found, found.action
+    shown: list[Table | str] = [
+        f"{action.do} of {action.customer} at {action.at:%Y-%m-%d %H:%M} UTC: {seen.outcome}",
+        f"  {seen.outcome.what}",
+        _places(seen),
+    ]
+    for title, invoices in (("It makes", seen.invoices), ("Then comes", seen.upcoming)):
+        for invoice in invoices:
+            head = f"{title}: {invoice.type} on {invoice.billing_day}, {invoice.plan_name}"
+            shown += [head, draft_text(invoice, found.numbers)]
+    if not seen.invoices:
+        shown.append("It makes no invoice.")
+    shown += [
+        f"Notice on {it.on}: {it.kind}{'' if it.feature is None else f', {it.feature}'}"
+        for it in seen.notices
+    ]
+    return [*shown, f"With the usage known through {found.through}. Nothing was written."]
+
+
+def _places(seen: "Preview") -> Table:
+    """Where the customer stands before and after, the rows that say something."""
+    rows = []
+    for each in fields(seen.before):
+        before, after = (getattr(place, each.name) for place in (seen.before, seen.after))
+        if before or after:
+            rows.append((each.name.replace("_", " "), _place(before), _place(after)))
+    return table("", ["", "before", "after"], rows)
+
+
+def _place(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case Period():
+            return f"{value.start} to {value.end}"
+        case Mapping():
+            return ", ".join(f"{code}: {held}" for code, held in value.items())
+    return str(value)
 
 
 def check_value(checked: "CheckedAll") -> dict[str, object]:

@@ -89,17 +89,21 @@ def fold_as_posted(
     return bill(customer_id, actions, setting, until=until)
 
 
-def rate(history: History, meter: Meter, fold: Fold = fold_as_posted) -> Rated:
+def rate(
+    history: History, meter: Meter, fold: Fold = fold_as_posted, *, only: str | None = None
+) -> Rated:
     """Every customer billed through a day, with the usage that his windows ask for.
 
+    takes:   only, a customer: the others count for places of promo codes alone.
     returns: invoices in order of (billing day, customer, made); customers by id.
     rule:    PST-4: one customer's fault stops nobody else.
     """
     history = _with_places(history)
+    billed = sorted(history.actions) if only is None else [only]
     usage: dict[WindowKey, Mapping[str, UsageSnapshot]] = {}
     metered: dict[WindowKey, WindowRequest] = {}
     for _ in range(ROUNDS):
-        bills = [_bill(history, customer, usage, fold) for customer in sorted(history.actions)]
+        bills = [_bill(history, customer, usage, fold) for customer in billed]
         setting = replace(history.setting, usage=usage)
         wanted = {
             request.key: request for it in bills for request in _requests(it, history, setting)

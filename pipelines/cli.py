@@ -335,6 +335,55 @@ def invoice(
     console.answer(asked.screen, {"number": number, "text": text}, [text])
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def preview(
+    context: typer.Context,
+    customer: Annotated[str, typer.Argument(help="His id, or another id of his.")],
+    do: Annotated[str, typer.Argument(metavar="ACTION", help="As it lands: change_plan.")],
+    at: Annotated[
+        date | None,
+        typer.Option(
+            parser=_day, metavar="YYYY-MM-DD", help="When, in his time zone. Default: today."
+        ),
+    ] = None,
+) -> None:
+    """Show what an action would do to a customer: outcome, invoice, next renewal. Writes nothing.
+
+    Fields of the action are options: --plan pro --interval yearly, --when now, --feature editors
+    --quantity 2, --seats editors=3.
+    """
+    from pipelines.previews import preview_action
+
+    asked: Asked = context.obj
+    fields = action_fields(context.args)
+    found = preview_action(new_root.existing(asked.root), customer, do, fields, at=at or _today())
+    console.answer(asked.screen, answers.preview_value(found), answers.preview(found))
+
+
+def action_fields(arguments: Sequence[str]) -> dict[str, object]:
+    """Fields of an action from options; what is written name=number is a mapping.
+
+    >>> action_fields(["--promo-code", "SAVE", "--seats", "editors=3", "--seats=viewers=1"])
+    {'promo_code': 'SAVE', 'seats': {'editors': '3', 'viewers': '1'}}
+    """
+    fields: dict[str, object] = {}
+    left = iter(arguments)
+    for argument in left:
+        option, has_value, value = argument.partition("=")
+        if not option.startswith("--") or option == "--":
+            raise typer.BadParameter(f"{argument!r} is no option; write --name value")
+        if not has_value:
+            value = next(left, "")
+        name = option.removeprefix("--").replace("-", "_")
+        key, is_pair, amount = value.partition("=")
+        before = fields.get(name)
+        if is_pair:
+            fields[name] = {**(before if isinstance(before, dict) else {}), key: amount}
+        else:
+            fields[name] = value
+    return fields
+
+
 @app.command()
 def report(
     context: typer.Context,

@@ -5,7 +5,7 @@ another time zone, needs the events of that one day of that one customer. They a
 from the landed files once and kept, so that the files are not needed again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import duckdb
@@ -51,15 +51,29 @@ def keep_edges(
     takes:   missing, landing_day, customer_id, event_day.
     raises:  DayCannotBeReadAgain.
     """
-    register = read_register(root)
-    for (landing_day,), wanted in missing.group_by("landing_day", maintain_order=True):
-        found = _read(root, connection.cursor(), register, landing_day, wanted, spec)
+    for landing_day, found in _found(root, connection, missing, spec):
         partition = partition_of(landing_day)
         path = current_file(root, "usage_edges", partition)
         kept = empty(USAGE_EDGES) if path is None else pl.read_parquet(path, glob=False)
         table = pl.concat([kept, found]).sort(_KEYS, maintain_order=True)
         write_partition(root, "usage_edges", partition, table)
     return len(missing) > 0
+
+
+def read_edges(
+    root: DataRoot, connection: duckdb.DuckDBPyConnection, missing: pl.DataFrame, spec: MeteringSpec
+) -> pl.DataFrame:
+    """The events of some customers' days, which are not kept. raises: DayCannotBeReadAgain."""
+    found = [table for _, table in _found(root, connection, missing, spec)]
+    return pl.concat([empty(USAGE_EDGES), *found])
+
+
+def _found(
+    root: DataRoot, connection: duckdb.DuckDBPyConnection, missing: pl.DataFrame, spec: MeteringSpec
+) -> Iterator[tuple[date, pl.DataFrame]]:
+    register = read_register(root)
+    for (landing_day,), wanted in missing.group_by("landing_day", maintain_order=True):
+        yield landing_day, _read(root, connection.cursor(), register, landing_day, wanted, spec)
 
 
 def edge_paths(root: DataRoot) -> Sequence[str]:

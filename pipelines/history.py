@@ -32,8 +32,10 @@ from pipelines.action_log import (
     LandedAction,
     LandedFile,
     SetAsideAction,
+    landed_action_files,
     read_actions,
     register_actions,
+    registered_actions,
 )
 from pipelines.billing import History
 from pipelines.books import Books
@@ -106,7 +108,22 @@ def read_known(
     versions = _versions(root, books)
     if publish_files(root, versions, through=through):
         files = register_actions(root, through=through, closed_through=books.newest_cutoff_on)
-    log = read_actions(root, files)
+    return _known(versions, read_actions(root, files), through, books)
+
+
+def look_at_known(root: DataRoot, *, through: date, books: Books) -> Known:
+    """What is known now, with what has landed and waits for a run; nothing is written.
+
+    raises: CatalogIsWrong, CatalogChanged.
+    """
+    registered = registered_actions(root, date.max)
+    paths = {file.path for file in registered}
+    waiting = [file for file in landed_action_files(root) if file.path not in paths]
+    files = sorted((*registered, *waiting), key=lambda file: (file.landing_day, file.path))
+    return _known(_versions(root, books), read_actions(root, files), through, books)
+
+
+def _known(versions: Sequence[DatedCatalog], log: ActionLog, through: date, books: Books) -> Known:
     late = late_versions(books, versions)
     in_time = [it for it in versions if it.file not in {one.file for one in late}]
     general = [one for one in log.actions if _is_general(one.action)]

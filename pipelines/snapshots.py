@@ -19,7 +19,7 @@ from billing_core.errors import BillingError
 from billing_core.usage import Usage
 from pipelines.ai_prices import CLASSES
 from pipelines.datasets import PartitionFile, current_files, write_partition
-from pipelines.edges import keep_edges
+from pipelines.edges import keep_edges, read_edges
 from pipelines.mappings import text_literal
 from pipelines.memory_metering import UsageEvent, meter_events
 from pipelines.metering import connected
@@ -121,6 +121,28 @@ def take_snapshots(
     asked = tuple(requests)
     with _asked(root, asked, customers=customers, spec=spec, through=through) as connection:
         return snapshots_of(connection, asked)
+
+
+def usage_only(
+    root: DataRoot,
+    requests: Sequence[WindowRequest],
+    *,
+    customers: Iterable[KnownCustomer],
+    spec: MeteringSpec,
+    through: date,
+) -> Usage:
+    """The usage of `take_snapshots`, but not one file is written. raises: DayCannotBeReadAgain."""
+    asked = tuple(requests)
+    with connected() as connection:
+        register_requests(connection, asked, tuple(customers), spec, through)
+        _register_files(connection, root)
+        missing = connection.sql(sql_text("usage/missing_edges")).pl()
+        found = read_edges(root, connection, missing, spec)
+        if len(found):
+            kept = conformed(connection.sql("from usage_edges").pl(), USAGE_EDGES)
+            connection.execute("drop view if exists usage_edges")
+            connection.register("usage_edges", pl.concat([kept, found]).to_arrow())
+        return snapshots_of(connection, asked).usage
 
 
 def checked_snapshots(

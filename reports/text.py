@@ -4,11 +4,11 @@ What the page shows in columns, this says in sums: quantity x unit price x days 
 amount, with the rule behind each line. Amounts are exact; a quantity without end is a fraction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 
-from billing_core.invoice import InvoiceLine, LineDetail, LineType, UsedFeature
+from billing_core.invoice import Invoice, InvoiceLine, LineDetail, LineType, UsedFeature
 from billing_core.money import Money
 from billing_core.period import Period
 from reports.formats import (
@@ -45,6 +45,17 @@ def invoice_text(posted: PostedInvoice, seller: Party, buyer: Party) -> str:
     blocks = (_head(posted, seller, buyer), _lines(posted), _totals(posted), _usage(posted))
     printable = ([_printable(text) for text in block] for block in blocks)
     return "\n\n".join("\n".join(block) for block in printable if block) + "\n"
+
+
+def draft_text(invoice: Invoice, numbers: Mapping[str, str]) -> str:
+    """An invoice that is not posted as text: lines with their working, totals, usage.
+
+    takes: numbers, of the posted invoices that it corrects, by id.
+    """
+    day = invoice.billing_day
+    page = PostedInvoice(invoice, "", day, day, numbers)
+    blocks = (_lines(page), _totals(page), _usage(page))
+    return "\n".join(_printable(text) for block in blocks for text in block)
 
 
 def working(line: InvoiceLine) -> str:
