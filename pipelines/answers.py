@@ -1,9 +1,11 @@
 """What each command's answer looks like to a person: tables and lines, nothing worked out."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
 from rich.table import Table
 
 from billing_core.actions import row_of
@@ -17,7 +19,9 @@ from pipelines.world import currencies
 from reports.text import draft_text, working
 
 if TYPE_CHECKING:
+    from billing_core.catalog_diff import Felt
     from billing_core.previewing import Preview
+    from pipelines.catalog_diffs import Comparison
     from pipelines.catalogs import Validation
     from pipelines.check import CheckedAll
     from pipelines.demo import Demo
@@ -86,6 +90,85 @@ def validation(found: "Validation") -> Shown:
     problems = [str(problem) for problem in found.problems]
     warnings = [f"warning: {warning}" for warning in found.warnings]
     return [*problems, *warnings] or ["The catalog and the actions are in order."]
+
+
+def comparison_value(found: "Comparison") -> dict[str, object]:
+    """What a catalog version changes, for programs."""
+    return {
+        "old": found.old,
+        "new": found.new,
+        "effective_on": found.effective_on,
+        "customers": found.customers,
+        "problems": list(found.problems),
+        "changes": [
+            {
+                "path": ".".join(change.path),
+                "old": _field_text(change.old),
+                "new": _field_text(change.new),
+                "verdict": str(change.verdict),
+                "reach": str(change.reach),
+                "rule": change.rule,
+                "reason": change.reason,
+                "customers": reached.customers,
+                "first": reached.first,
+                "last": reached.last,
+            }
+            for change, reached in found.changes
+        ],
+    }
+
+
+def comparison(found: "Comparison") -> Shown:
+    """What a catalog version changes, a row a field; below, how many of each kind."""
+    head = f"{found.new} against {found.old}, in force from {found.effective_on}"
+    problems = [str(problem) for problem in found.problems]
+    if not found.changes:
+        return [head, "Nothing changes.", *problems]
+    rows = [
+        (
+            ".".join(change.path),
+            f"{_short(change.old)} -> {_short(change.new)}",
+            change.verdict,
+            f"{change.reach}\n{change.rule}: {change.reason}",
+            "not known" if reached.customers is None else grouped(reached.customers),
+            _span(reached),
+        )
+        for change, reached in found.changes
+    ]
+    columns = ["field", "change", "for customers", "when, and why", ">they are", "reached"]
+    verdicts = Counter(str(change.verdict) for change, _ in found.changes)
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    whom = (
+        "No run has drafted yet, so that customers are not counted."
+        if found.customers is None
+        else f"{found.customers:,} present customers."
+    )
+    return [table(head, columns, rows), f"{counts}. {whom}", *problems]
+
+
+def _span(reached: "Felt") -> str:
+    if reached.first is None or reached.first == reached.last:
+        return str(reached.first or "")
+    return f"{reached.first} to {reached.last}"
+
+
+def _short(value: object) -> str:
+    text = str(_field_text(value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _field_text(value: object) -> str | None:
+    """A value of a catalog as a person writes it, whole parts as JSON."""
+    match value:
+        case None:
+            return None
+        case BaseModel():
+            return value.model_dump_json(exclude_unset=True)
+        case tuple():
+            return ", ".join(str(_field_text(part)) for part in value)
+        case bool():
+            return str(value).lower()
+    return str(value)
 
 
 def run(facts: Facts, now: "Status") -> Shown:

@@ -79,6 +79,11 @@ def load_catalogs(root: DataRoot) -> LoadedCatalogs:
     return LoadedCatalogs(tuple(versions), (*problems, *_changed(versions)))
 
 
+def read_version(path: Path) -> DatedCatalog | tuple[Problem, ...]:
+    """The version in one file, wherever it lies, or all that is wrong with it. Rule CAT-1."""
+    return _version_of(path, str(path))
+
+
 def catalog_files(root: DataRoot) -> list[Path]:
     """The files that hold a version each, by name."""
     return sorted(path for path in root.catalog.glob("*.y*ml") if path.suffix in SUFFIXES)

@@ -247,6 +247,29 @@ def validate(context: typer.Context) -> None:
         raise typer.Exit(ExitCode.FINDINGS)
 
 
+catalog_app = typer.Typer(help="Look at catalog versions.", no_args_is_help=True)
+app.add_typer(catalog_app, name="catalog")
+
+
+@catalog_app.command("diff")
+def catalog_diff(
+    context: typer.Context,
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The file of the version before.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The file of the version after.")],
+) -> None:
+    """Show what a catalog version changes: for whom, by which rule, when, and how many feel it.
+
+    Customers are those of the data root's last run. Writes nothing.
+    """
+    from pipelines.catalog_diffs import compare
+
+    asked: Asked = context.obj
+    found = compare(asked.root, old, new)
+    console.answer(asked.screen, answers.comparison_value(found), answers.comparison(found))
+    if found.problems:
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
 @app.command()
 def run(
     context: typer.Context,

@@ -126,7 +126,7 @@ def test_a_price_that_is_gone_by_the_renewal_is_said() -> None:
     running = told([subscribed("2026-04-01")], setting, "2026-04-30").state.subscription
     assert running is not None
     with pytest.raises(PlanNotPriced):
-        renewal_terms(running, setting, instant("2026-05-01"))
+        renewal_terms(running, setting, instant("2026-05-01"), day("2026-05-01"))
 
 
 def test_from_when_on_nothing_can_follow() -> None:
