@@ -74,7 +74,7 @@ def unfit_patch(
     if not isinstance(offered, CatalogVersion):
         return no_plan(offered)
     currency = terms.currency.code
-    if offered.terms_in(terms.plan, terms.interval, terms.currency) is None:
+    if offered.terms_like(terms) is None:
         what = (
             f"the patch leaves plan {terms.plan!r} without a {terms.interval} price in {currency}"
         )
@@ -120,8 +120,7 @@ def _standing(subscription: Subscription, at: datetime) -> tuple[Negotiated, ...
 def _decision(running: Subscription, before: CatalogVersion, after: CatalogVersion) -> Decision:
     """Applied, or scheduled for the renewal at which the rest of it counts. Rule FAIR-10."""
     own, period = running.terms, running.period
-    was = before.terms_in(own.plan, own.interval, own.currency)
-    offered = after.terms_in(own.plan, own.interval, own.currency)
+    was, offered = before.terms_like(own), after.terms_like(own)
     if was is None or offered is None or period is None:
         return Applied()
     lowers = after.catalog.policies.unit_price_decrease_immediate

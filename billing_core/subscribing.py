@@ -207,6 +207,8 @@ def terms_asked(
     interval = None if plan.free else action.interval
     currency = action.currency or _local_currency(state, action, version, setting)
     on = day_of(setting, state, at)
+    if isinstance(action, ImportSubscription):
+        on = action.period[0]
     terms = version.terms_on(action.plan, interval, currency, on=on)
     if terms is None:
         return Refused(

@@ -256,6 +256,7 @@ def findings(found: "Findings") -> Shown:
     return [
         *_faults(found),
         *_holds(found),
+        *_engine_changes(found),
         *_set_aside(found),
         *_refused(found),
         *_checkouts(found),
@@ -266,6 +267,15 @@ def findings(found: "Findings") -> Shown:
 def _faults(found: "Findings") -> Shown:
     rows = [(it.customer_id, it.code, f"{it.what}\nmend: {it.mend}") for it in found.faults]
     return _listed("Customers that cannot be billed", ["customer", "code", "why"], rows)
+
+
+def _engine_changes(found: "Findings") -> Shown:
+    rows = [
+        (it.customer_id, it.invoice_id, it.code or it.line_type, str(it.booked), str(it.now))
+        for it in found.engine_changes
+    ]
+    columns = ["customer", "invoice", "line", ">booked", ">by this version"]
+    return _listed("Posted lines that this version bills otherwise", columns, rows)
 
 
 def _holds(found: "Findings") -> Shown:

@@ -6,7 +6,7 @@ So customers are folded until no window lacks its usage: twice as a rule, once m
 usage itself moved a window. Reading inputs and writing drafts is left to others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -90,16 +90,20 @@ def fold_as_posted(
 
 
 def rate(
-    history: History, meter: Meter, fold: Fold = fold_as_posted, *, only: str | None = None
+    history: History,
+    meter: Meter,
+    fold: Fold = fold_as_posted,
+    *,
+    only: Collection[str] | None = None,
 ) -> Rated:
     """Every customer billed through a day, with the usage that his windows ask for.
 
-    takes:   only, a customer: the others count for places of promo codes alone.
+    takes:   only, whom to bill; the others count for places of promo codes alone.
     returns: invoices in order of (billing day, customer, made); customers by id.
     rule:    PST-4: one customer's fault stops nobody else.
     """
     history = _with_places(history)
-    billed = sorted(history.actions) if only is None else [only]
+    billed = sorted(history.actions if only is None else only)
     usage: dict[WindowKey, Mapping[str, UsageSnapshot]] = {}
     metered: dict[WindowKey, WindowRequest] = {}
     for _ in range(ROUNDS):

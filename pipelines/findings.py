@@ -12,11 +12,13 @@ from pathlib import Path
 import polars as pl
 
 from billing_core.actions import OutcomeStatus
+from billing_core.engine_changes import EngineChange
 from billing_core.errors import Fault
 from billing_core.state import Status
 from pipelines.books import Books
 from pipelines.datasets import current_files
 from pipelines.drafts import DraftSummary, Hold, draft_table
+from pipelines.engine_changes import changes_seen
 from pipelines.frames import outcomes_from
 from pipelines.paths import DataRoot
 
@@ -88,6 +90,7 @@ class Findings:
     refused: tuple[Refused, ...]
     checkouts: tuple[Checkout, ...]
     uncollectible: tuple[Uncollectible, ...] = ()
+    engine_changes: tuple[EngineChange, ...] = ()
 
 
 NOTHING = Findings((), (), (), (), ())
@@ -103,6 +106,7 @@ def findings_of(root: DataRoot, drafts: DraftSummary, books: Books) -> Findings:
         refused=_refused(root, drafts, books),
         checkouts=_checkouts(root),
         uncollectible=_uncollectible(root),
+        engine_changes=tuple(it.change for it in changes_seen(root, books)),
     )
 
 

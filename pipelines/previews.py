@@ -121,7 +121,7 @@ def _previewed(root: DataRoot, known: Known, action: Action, books: Books) -> Pr
     def fold(name: str, _: Sequence[Action], setting: Setting, __: datetime) -> Bill:
         return previewed(name, actions, action, setting)
 
-    rated = rate(tried, _meter(root, known), fold, only=customer_id)
+    rated = rate(tried, _meter(root, known), fold, only=(customer_id,))
     setting = with_booked(rated.setting, history.booked.get(customer_id, ()))
     found = preview(customer_id, actions, action, setting)
     if isinstance(found, Fault):

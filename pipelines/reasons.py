@@ -80,7 +80,8 @@ USE_REASONS: dict[str, tuple[str, str]] = {
 HOLD_REASONS: dict[str, str] = {
     "conflict": "one event id has two contents: land decide_conflict, which says what to keep, or"
     " release_hold: then the first stays",
-    "engine_change": "this version bills otherwise than what is booked: land release_hold",
+    "engine_change": "this version bills a posted invoice otherwise, from the same inputs: land"
+    " release_hold, and the difference is on his next invoice",
     "missing_usage": "put the landed file, or its mapping, back as it was, and run again; or land"
     " release_hold: then its usage is late when it comes back",
 }

@@ -4,7 +4,7 @@ Dagster's assets and the command line call these and nothing else. Each step may
 again at any time: with the same inputs it changes not one file.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from pipelines.books import Books, read_books, unbooked
 from pipelines.catalogs import DatedCatalog
 from pipelines.datasets import current_files
 from pipelines.drafts import DraftSummary, Hold, write_drafts
+from pipelines.engine_changes import Seen, changes_of_books
 from pipelines.history import Known, read_known
 from pipelines.kept_days import read_receipts
 from pipelines.landing import Registered, read_register, reading_problem, register_new_files
@@ -92,7 +93,8 @@ def draft(root: DataRoot, through: date) -> Drafted:
         books = read_books(root)
         given = known(root, through, books)
         spec = metering_spec(given.catalogs, update_ai_prices(root, ai_versions(given.catalogs)))
-        rated = rate(given.history, _meter(root, through, given, spec))
+        metered = _meter(root, through, given, spec)
+        rated = rate(given.history, metered)
         snapshots = checked_snapshots(
             root, rated.requests, customers=given.customers, spec=spec, through=through
         )
@@ -108,7 +110,9 @@ def draft(root: DataRoot, through: date) -> Drafted:
             through=through,
             outcomes=(*given.outcomes, *rated.outcomes),
             faults=rated.faults,
-            holds=holds(root, through, given),
+            holds=holds(
+                root, through, given, changes_of_books(root, given.history, books, metered)
+            ),
         )
     return Drafted(summary, rated, snapshots, given, spec)
 
@@ -129,23 +133,40 @@ def unexplained_usage(root: DataRoot, drafted: Drafted) -> dict[str, pl.DataFram
     )
 
 
-def holds(root: DataRoot, through: date, given: Known) -> tuple[Hold, ...]:
-    """Customers whose invoices wait, and why, each once. Rule USE-2.
+def holds(
+    root: DataRoot, through: date, given: Known, changed: Iterable[Seen] = ()
+) -> tuple[Hold, ...]:
+    """Customers whose invoices wait, and why, each once. Rules USE-2, PST-5.
 
-    A release lets go what landed up to its own landing day; what lands later holds again.
+    A release lets go what landed, or was seen, up to its own landing day; what comes later
+    holds again.
+    takes: changed, what the engine bills otherwise than the books.
     """
     released = {
         (it.action.customer, it.action.reason): it.landing_day
         for it in sorted(given.log.actions, key=lambda it: it.landing_day)
         if isinstance(it.action, ReleaseHold) and may_do(it.action)
     }
-    since = [*_with_conflicts(root, through, given), *_without_usage(root, through, given)]
+    since = [
+        *_with_conflicts(root, through, given),
+        *_without_usage(root, through, given),
+        *_billed_otherwise(given, through, changed),
+    ]
     held = {
         hold
         for hold, landing_day in since
         if landing_day > released.get((hold.customer_id, hold.reason), date.min)
     }
     return tuple(sorted(held))
+
+
+def _billed_otherwise(
+    given: Known, through: date, changed: Iterable[Seen]
+) -> list[tuple[Hold, date]]:
+    """Whom the engine bills otherwise than the books, with the day on which it was seen. PST-5."""
+    if given.history.setting.policies_at(end_of(through)).engine_changes != "hold":
+        return []
+    return [(Hold(it.change.customer_id, "engine_change"), it.seen_on) for it in changed]
 
 
 def _without_usage(root: DataRoot, through: date, given: Known) -> list[tuple[Hold, date]]:

@@ -152,6 +152,7 @@ def test_the_commands_show_it_at_eighty_columns_and_as_json(
         "refused": 1,
         "checkouts": 2,
         "uncollectible": 0,
+        "engine_changes": 0,
     }
 
 
