@@ -5,8 +5,8 @@ attempt is due. It follows from the invoices and the payment results that were l
 what becomes of the subscription is decided by `paying`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from billing_core.invoice import Invoice, InvoiceType, LineType
@@ -14,6 +14,7 @@ from billing_core.money import Money
 from billing_core.overdue import due_on
 from billing_core.paying import DUNNED
 from billing_core.period import midnight
+from billing_core.records import record_named
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, InvoiceRecord
 
@@ -76,6 +77,8 @@ def charge_records(
 ) -> tuple[ChargeRecord, ...]:
     """The charge records of a customer's invoices with a total above 0, in the order made.
 
+    Those of a checkout and of purchases that wait for their payment come last.
+
     takes: at, the instant that is looked from; handed_out, when each charge record was first
            handed out, by its id: until then the first attempt is due when the invoice is.
     rule:  PAY-1.
@@ -84,10 +87,7 @@ def charge_records(
     zone = setting.zone_of(own, at)
     offsets = setting.policies_at(at).dunning_offsets_hours
     found = []
-    for record in state.invoices:
-        invoice = setting.booked.get(record.id, record.made)
-        if invoice is None or record.total.minor <= 0:
-            continue
+    for record, invoice in _to_collect(state, setting):
         is_automatic = record.payment_days is None
         day = due_on(record, setting) or (record.billing_day if is_automatic else None)
         due_at = None if day is None else midnight(day, zone)
@@ -101,13 +101,34 @@ def charge_records(
                 customer_id=state.customer_id,
                 kind=kind_of(invoice),
                 amount=record.total,
-                unpaid=Money(max(record.unpaid.minor, 0), record.total.currency),
+                unpaid=Money(max(record.unpaid_minor, 0), record.total.currency),
                 collection="automatic" if is_automatic else "on_terms",
                 due_at=due_at,
                 attempts=attempts,
             )
         )
     return tuple(found)
+
+
+def _to_collect(state: CustomerState, setting: Setting) -> Iterator[tuple[InvoiceRecord, Invoice]]:
+    """The invoices above 0, then the drafts that are made when they are paid. Rules PAY-0, PAY-3.
+
+    What was paid of a draft by now is known of it, and its results.
+    """
+    for record in state.invoices:
+        invoice = setting.booked.get(record.id, record.made)
+        if invoice is not None and record.total.minor > 0:
+            yield record, invoice
+    checkout = None if state.subscription is None else state.subscription.checkout
+    drafts = [*([] if checkout is None else [checkout]), *(it.draft for it in state.purchases)]
+    for draft in drafts:
+        nothing = Money(0, draft.currency)
+        advance = record_named(state, draft.id)
+        if advance is None:
+            advance = InvoiceRecord(
+                draft.id, draft.type, draft.billing_day, nothing, nothing, nothing, nothing, nothing
+            )
+        yield replace(advance, total=draft.total), draft
 
 
 def kind_of(invoice: Invoice) -> str:

@@ -60,38 +60,37 @@ def take_payment(state: CustomerState, action: Payment, at: datetime, setting: S
     no = _too_fine(action, record.total.currency)
     if no is not None:
         return Step(state, no)
-    kept = _with_result(state, record, action, at, asked(record))
+    kept = with_result(state, record.id, _result(action, at, asked(record)))
     if action.result == "succeeded":
         return Step(restored(paid(kept, record.id, _amount(action, record.total.currency))))
     return _failed(kept, record, at, setting)
 
 
-def _with_result(
-    state: CustomerState, record: InvoiceRecord, action: Payment, at: datetime, asked: Money
-) -> CustomerState:
-    """The result kept with its invoice, as it was presented and settled. Rule CUR-1.
+def _result(action: Payment, at: datetime, asked_for: Money) -> PaymentResult:
+    """The result as it was presented and settled. Rule CUR-1.
 
-    takes: asked, what was presented where the action does not say.
+    takes: asked_for, what was presented where the action does not say.
     """
     settlement = action.settlement
-    result = PaymentResult(
+    return PaymentResult(
         action_id=action.id,
         at=at,
         result=action.result,
-        amount=_amount(action, record.total.currency) or asked,
+        amount=_amount(action, asked_for.currency) or asked_for,
         settled=None if settlement is None else settlement.amount,
         settlement_currency=None if settlement is None else settlement.currency,
     )
-    return with_result(state, record.id, result)
 
 
 def _kept(step: Step, before: CustomerState, draft: Invoice, action: Payment, at: datetime) -> Step:
-    """The step with the result kept, where something was paid for the draft by then. CUR-1."""
-    record, advance = record_named(step.state, draft.id), record_named(before, draft.id)
-    if record is None or isinstance(step.decision, Refused):
+    """The step with the result of a draft kept; one that failed too, though nothing is paid."""
+    if isinstance(step.decision, Refused):
         return step
+    advance, state = record_named(before, draft.id), step.state
     rest = draft.total if advance is None else draft.total + advance.unpaid
-    return replace(step, state=_with_result(step.state, record, action, at, rest))
+    if record_named(state, draft.id) is None:
+        state = paid_in_advance(state, draft, Money(0, draft.currency))
+    return replace(step, state=with_result(state, draft.id, _result(action, at, rest)))
 
 
 def _take_of_draft(

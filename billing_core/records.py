@@ -231,17 +231,20 @@ def record_called(
     """The invoice that an action names: by id or number, or the last of a type and date.
 
     A checkout that was paid on a later day is still found by its own date, which its id
-    keeps.
+    keeps; a draft that was never made, but paid in part or tried, where no invoice is.
     rule: PAY-0.
     """
-    for record in reversed(state.invoices):
-        if isinstance(named, InvoiceReference):
-            days = (str(record.billing_day), record.id.rpartition("/")[2])
-            if record.type == named.type and str(named.on) in days:
-                return record
-        elif record.id in {named, setting.numbers.get(named)}:
-            return record
-    return None
+    if not isinstance(named, InvoiceReference):
+        names = {named, setting.numbers.get(named)}
+        return next((it for it in reversed(state.invoices) if it.id in names), None)
+    found = [
+        record
+        for record in state.invoices
+        if record.type == named.type
+        and str(named.on) in {str(record.billing_day), record.id.rpartition("/")[2]}
+    ]
+    made = [it for it in found if it.made is not None or it.id in setting.booked]
+    return next(reversed(made or found), None)
 
 
 def record_named(state: CustomerState, name: str | None) -> InvoiceRecord | None:

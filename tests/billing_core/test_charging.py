@@ -157,6 +157,29 @@ def test_a_draft_on_terms_has_no_day_to_pay_until_it_is_issued() -> None:
     assert again.due_at == instant("2026-06-10")
 
 
+WAITING: dict[str, tuple[list[Any], str]] = {
+    # case: (results of the checkout, its charge record)
+    "not tried": ([], "initial 29.00/29.00 by 04-01 00:00: 04-01 00:00 next"),
+    "failed": (
+        [paid("2026-04-01 02:00", INITIAL, result="failed")],
+        "initial 29.00/29.00 by 04-01 00:00: 04-01 00:00 failed, 04-01 10:00 next",
+    ),
+    "paid in part": (
+        [paid("2026-04-01 02:00", INITIAL, amount="9.00")],
+        "initial 20.00/29.00 by 04-01 00:00: 04-01 00:00 succeeded, 04-01 02:00 next",
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "expected"), WAITING.values(), ids=WAITING)
+def test_a_checkout_is_collected_before_it_is_an_invoice(steps: list[Any], expected: str) -> None:
+    setting = setting_of(assumes_payment=False)
+    told = folded([created(), subscribed("2026-04-01"), *steps], setting, "2026-04-01")
+    at = instant("2026-04-01 03:00")
+    (record,) = charge_records(told.state, setting, at=at, handed_out={})
+    assert shown(record) == expected
+
+
 KINDS = {
     "CRD-2": "credit_pack",
     "CAP-1": "capacity_pack",

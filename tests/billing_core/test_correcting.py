@@ -200,6 +200,16 @@ def test_a_posted_note_is_told_as_it_is() -> None:
     assert again.state == first.state
 
 
+def test_lines_of_a_draft_cannot_be_paid_back() -> None:
+    """It has none to name until it is made; an amount of what was paid of it can be."""
+    part = paid("2026-04-02", INITIAL, amount="9.00")
+    lines = corrected("refund", "2026-04-03", INITIAL, lines=[("plan_base", None, "1.00")])
+    whole = corrected("refund", "2026-04-04", INITIAL, "9.00")
+    story = [DUTCH, subscribed("2026-04-01"), part, lines, whole]
+    told = folded(story, setting_of(assumes_payment=False), "2026-04-05")
+    assert [str(it) for it in told.outcomes[-2:]] == ["refused unknown_invoice", "applied"]
+
+
 AMOUNTS = st.integers(1, 9000).map(lambda minor: str(Decimal(minor).scaleb(-2)))
 CORRECTIONS = st.lists(
     st.tuples(

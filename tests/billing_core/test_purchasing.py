@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from billing_core.actions import Action
-from billing_core.catalog import Catalog
+from billing_core.catalog import Catalog, Policies
 from billing_core.fold import Folded
 from billing_core.resuming import keep
 from tests.billing_core.builders import (
@@ -106,10 +106,14 @@ def test_what_is_paid_after_the_end_stays_the_customers(amount: str | None) -> N
     assert got.state.invoices[-1].unpaid.minor == -int(float(amount or 4) * 100)
 
 
-def test_on_terms_it_is_there_at_once_and_a_failed_payment_changes_nothing() -> None:
+@pytest.mark.parametrize("by", ["the customer's own terms", "the policy"])
+def test_on_terms_it_is_there_at_once_and_a_failed_payment_changes_nothing(by: str) -> None:
     """Rule PAY-1: overdue is a notice."""
-    owes = created(collection="on_terms")
-    setting = setting_of(on_credits(), assumes_payment=False)
+    owes, catalog = created(collection="on_terms"), on_credits()
+    if by == "the policy":
+        owes, on_terms = created(), Policies(collection="on_terms")
+        catalog = catalog.model_copy(update={"policies": on_terms})
+    setting = setting_of(catalog, assumes_payment=False)
     story = [owes, *START[1:], BUYS, paid("2026-04-12", PACK, "failed", id="p")]
     got = folded(story, setting, "2026-04-30")
     assert (outcomes(got)["buy"], outcomes(got)["p"]) == ("applied", "applied")
@@ -123,6 +127,25 @@ def test_a_purchase_bought_twice_is_paid_by_its_id() -> None:
     assert [it.action_id for it in got.state.purchases] == ["again"]
     last = told(BUYS, again, paid("2026-04-11", PACK))
     assert [it.action_id for it in last.state.purchases] == ["buy"]
+
+
+def test_a_purchase_that_failed_is_named_only_where_none_was_made() -> None:
+    """Rule PAY-0: the second one of the day came to nothing, so a credit note is on the first."""
+    again = act("2026-04-10 05:00", "buy_credit_pack", id="again", pack="small")
+    results = [
+        paid("2026-04-10 06:00", "acme/pack_purchase/buy/2026-04-10", id="p"),
+        paid("2026-04-10 07:00", "acme/pack_purchase/again/2026-04-10", "failed", id="q"),
+    ]
+    note = act(
+        "2026-04-11", "issue_credit_note", amount="1.00", reason="agreed",
+        invoice={"type": PACK[0], "on": PACK[1]},
+    )  # fmt: skip
+    got = told(BUYS, again, *results, note)
+    assert invoices(got)[2] == "2026-04-11 credit_note: pack small -1.00 = -1.00"
+    credited = {it.id.split("/")[2]: it.credited.minor for it in got.state.invoices}
+    assert credited == {"s1": 0, "buy": 100, "again": 0}
+    only = told(BUYS, paid("2026-04-10 07:00", PACK, "failed", id="q"), note)
+    assert str(only.outcomes[-1]) == "refused unknown_invoice"
 
 
 def test_use_is_drawn_with_a_pack_from_its_payment_on() -> None:
