@@ -8,7 +8,7 @@ Through the pipeline is `scenario_pipeline`.
 import json
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -36,7 +36,9 @@ from pipelines.ai_prices import prices_of_versions
 from pipelines.billing import History, Rated, rate
 from pipelines.catalogs import DatedCatalog, file_of, without_archives
 from pipelines.deletions import Deleted, with_deletions
+from pipelines.drafts import Hold
 from pipelines.history import general_outcome, unless_refused, versions_of
+from pipelines.holds import held_since, with_conflicts
 from pipelines.landing import register_new_files
 from pipelines.metering import meter_days
 from pipelines.paths import DataRoot
@@ -121,7 +123,8 @@ def observed_in_core(scenario: Scenario) -> Observed:
         return bill_posted_at_cutoff(customer, actions, setting, until=until, late_days=days)
 
     with tempfile.TemporaryDirectory(prefix="fairbill-check-") as folder:
-        usage = _metered(DataRoot(Path(folder)), scenario, history) if scenario.usage else None
+        root = DataRoot(Path(folder))
+        usage = _metered(root, scenario, history) if scenario.usage else None
 
         def told(setting: Setting) -> Rated:
             known = replace(history, setting=setting)
@@ -134,7 +137,28 @@ def observed_in_core(scenario: Scenario) -> Observed:
         counts = Counter[str]() if usage is None else _counts(usage(rated.requests))
         general = (unless_refused(it, refused, ()) for it in _general(scenario))
         outcomes = [*general, *deleted.outcomes]
-        return observed_of(scenario, rated, counts, outcomes)
+        observed = observed_of(scenario, rated, counts, outcomes)
+        return _without_held(observed, _held(root, scenario, history.setting))
+
+
+def _held(root: DataRoot, scenario: Scenario, setting: Setting) -> dict[Hold, date]:
+    """Whose invoices wait at the end of a story, and since when. Rule USE-2."""
+    through = setting.known_on
+    if setting.policies_at(midnight(through, UTC)).on_conflict != "hold":
+        return {}
+    actions = [(action, action.received_at.date()) for action in scenario.actions]
+    return held_since(with_conflicts(root, through, _customers(scenario), actions), actions)
+
+
+def _without_held(observed: Observed, held: Mapping[Hold, date]) -> Observed:
+    """What is there without the invoices that wait: a hold that came later finds them posted."""
+    since = {hold.customer_id: day for hold, day in held.items()}
+    invoices = tuple(
+        made
+        for made in observed.invoices
+        if (made.cutoff_on or made.made_at.date()) < since.get(made.customer_id, date.max)
+    )
+    return replace(observed, invoices=invoices, holds=[(it.customer_id, it.reason) for it in held])
 
 
 def _with_deletions(
@@ -213,12 +237,15 @@ def _metered(root: DataRoot, scenario: Scenario, history: History) -> Callable[.
     land_usage(root, scenario.usage)
     register_new_files(root, through)
     meter_days(root, through, spec)
-    customers = [
+    return partial(take_snapshots, root, customers=_customers(scenario), spec=spec, through=through)
+
+
+def _customers(scenario: Scenario) -> list[KnownCustomer]:
+    return [
         KnownCustomer(action.customer, action.customer, date.min)
         for action in scenario.actions
         if isinstance(action, CreateCustomer)
     ]
-    return partial(take_snapshots, root, customers=customers, spec=spec, through=through)
 
 
 def _counts(snapshots: Snapshots) -> Counter[str]:

@@ -190,7 +190,8 @@ def _observed(root: DataRoot, it: Told, drafted: Drafted) -> Observed:
     """What a scenario made by the end of its last day, its prefix taken off again."""
     prefix = it.prefix
     rated = drafted.rated
-    invoices = [posted.invoice for posted in read_books(root).invoices] + _drafts(root)
+    drafts, held = _drafts(root)
+    invoices = [posted.invoice for posted in read_books(root).invoices] + drafts
     mine = replace(
         rated,
         invoices=tuple(
@@ -223,14 +224,18 @@ def _observed(root: DataRoot, it: Told, drafted: Drafted) -> Observed:
     )
     observed = observed_of(it.scenario, mine, _set_aside(drafted, prefix), general)
     standings = {key.removeprefix(prefix): value for key, value in observed.standings.items()}
-    return replace(observed, standings=standings)
+    holds = [(name.removeprefix(prefix), why) for name, why in held if name.startswith(prefix)]
+    return replace(observed, standings=standings, holds=holds)
 
 
-def _drafts(root: DataRoot) -> list[Invoice]:
+def _drafts(root: DataRoot) -> tuple[list[Invoice], list[tuple[str, str]]]:
+    """The drafts that can be posted, and whose wait and why."""
     try:
-        return list(read_drafts(root).invoices)
+        drafts = read_drafts(root)
     except NoDrafts:
-        return []
+        return [], []
+    held = {hold.customer_id: hold.reason for hold in drafts.holds}
+    return [it for it in drafts.invoices if it.customer_id not in held], list(held.items())
 
 
 def _set_aside(drafted: Drafted, prefix: str) -> Counter[str]:

@@ -7,11 +7,9 @@ again at any time: with the same inputs it changes not one file.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import polars as pl
 
-from billing_core.actions import DecideConflict, ReleaseHold, may_do
 from billing_core.catalog import Addon, AiPrices, Catalog, PlanFeature
 from billing_core.errors import Problem
 from billing_core.period import midnight
@@ -21,17 +19,15 @@ from pipelines.ai_prices import GENAI_PRICES, AiPrice, Entry, Versions, update_a
 from pipelines.billing import Meter, Rated, rate
 from pipelines.books import Books, read_books, unbooked
 from pipelines.catalogs import DatedCatalog
-from pipelines.datasets import current_files
 from pipelines.drafts import DraftSummary, Hold, write_drafts
 from pipelines.engine_changes import Seen, changes_of_books
 from pipelines.history import Known, read_known
-from pipelines.kept_days import read_receipts
-from pipelines.landing import Registered, read_register, reading_problem, register_new_files
+from pipelines.holds import held_since, with_conflicts, without_usage
+from pipelines.landing import Registered, register_new_files
 from pipelines.ledger import write_ledger
 from pipelines.metering import Metered, meter_days
 from pipelines.metering_spec import MeteringSpec
 from pipelines.notices import write_notices
-from pipelines.partitions import partition_of
 from pipelines.paths import DataRoot
 from pipelines.set_aside import write_set_aside_actions
 from pipelines.snapshots import (
@@ -110,11 +106,23 @@ def draft(root: DataRoot, through: date) -> Drafted:
             through=through,
             outcomes=(*given.outcomes, *rated.outcomes),
             faults=rated.faults,
-            holds=holds(
-                root, through, given, changes_of_books(root, given.history, books, metered)
+            holds=tuple(
+                _held(root, through, given, changes_of_books(root, given.history, books, metered))
             ),
         )
     return Drafted(summary, rated, snapshots, given, spec)
+
+
+def _held(root: DataRoot, through: date, given: Known, changed: Iterable[Seen]) -> dict[Hold, date]:
+    """Whose invoices wait, and since when. changed: what the engine bills otherwise than booked."""
+    policies = given.history.setting.policies_at(end_of(through))
+    actions = [(it.action, it.landing_day) for it in given.log.actions]
+    since = without_usage(root, through, given.customers)
+    if policies.on_conflict == "hold":
+        since += with_conflicts(root, through, given.customers, actions)
+    if policies.engine_changes == "hold":
+        since += [(Hold(it.change.customer_id, "engine_change"), it.seen_on) for it in changed]
+    return held_since(since, actions)
 
 
 def end_of(day: date) -> datetime:
@@ -131,91 +139,6 @@ def unexplained_usage(root: DataRoot, drafted: Drafted) -> dict[str, pl.DataFram
         spec=drafted.spec,
         through=drafted.summary.through,
     )
-
-
-def holds(
-    root: DataRoot, through: date, given: Known, changed: Iterable[Seen] = ()
-) -> tuple[Hold, ...]:
-    """Customers whose invoices wait, and why, each once. Rules USE-2, PST-5.
-
-    A release lets go what landed, or was seen, up to its own landing day; what comes later
-    holds again.
-    takes: changed, what the engine bills otherwise than the books.
-    """
-    released = {
-        (it.action.customer, it.action.reason): it.landing_day
-        for it in sorted(given.log.actions, key=lambda it: it.landing_day)
-        if isinstance(it.action, ReleaseHold) and may_do(it.action)
-    }
-    since = [
-        *_with_conflicts(root, through, given),
-        *_without_usage(root, through, given),
-        *_billed_otherwise(given, through, changed),
-    ]
-    held = {
-        hold
-        for hold, landing_day in since
-        if landing_day > released.get((hold.customer_id, hold.reason), date.min)
-    }
-    return tuple(sorted(held))
-
-
-def _billed_otherwise(
-    given: Known, through: date, changed: Iterable[Seen]
-) -> list[tuple[Hold, date]]:
-    """Whom the engine bills otherwise than the books, with the day on which it was seen. PST-5."""
-    if given.history.setting.policies_at(end_of(through)).engine_changes != "hold":
-        return []
-    return [(Hold(it.change.customer_id, "engine_change"), it.seen_on) for it in changed]
-
-
-def _without_usage(root: DataRoot, through: date, given: Known) -> list[tuple[Hold, date]]:
-    """Everybody, where a file that had landed is not metered: it may be anyone's.
-
-    Either its day was metered without it, or the day cannot be metered again since it landed.
-    returns: with the landing day of each such file.
-    """
-    receipts = read_receipts(root, through).select("landing_day", "path", "rows")
-    rows = {(day, path): rows for day, path, rows in receipts.iter_rows()}
-    days = [
-        file.landing_day
-        for file in read_register(root).files
-        if file.is_used
-        and file.landing_day <= through
-        and rows.get((file.landing_day, file.path)) is None
-        and ((file.landing_day, file.path) not in rows or reading_problem(root, file) is not None)
-    ]
-    return [(Hold(it.customer_id, "missing_usage"), day) for it in given.customers for day in days]
-
-
-def _with_conflicts(root: DataRoot, through: date, given: Known) -> list[tuple[Hold, date]]:
-    """Customers of whom an event has two contents, with its landing day. Rule USE-2."""
-    policies = given.history.setting.policies_at(midnight(through + timedelta(days=1), UTC))
-    if policies.on_conflict != "hold":
-        return []
-    names = {it.external_id: it.customer_id for it in given.customers}
-    decided = {
-        (it.action.source, it.action.event_id)
-        for it in given.log.actions
-        if isinstance(it.action, DecideConflict) and it.action.keep == "first" and may_do(it.action)
-    }
-    return [
-        (Hold(names[row["customer_id"]], "conflict"), row["landing_day"])
-        for row in _conflicts(root, through)
-        if row["customer_id"] in names
-        and not decided & {(row["source"], row["event_id"]), (None, row["event_id"])}
-    ]
-
-
-def _conflicts(root: DataRoot, through: date) -> list[dict[str, Any]]:
-    paths = [
-        path
-        for partition, path in current_files(root, "usage_conflicts").items()
-        if partition <= partition_of(through)
-    ]
-    return [
-        row for path in paths for row in pl.read_parquet(path, glob=False).iter_rows(named=True)
-    ]
 
 
 def _meter(root: DataRoot, through: date, given: Known, spec: MeteringSpec) -> Meter:
