@@ -181,7 +181,21 @@ def _with_reversals(
         )
         reversals.append(_events(connection, queries, excluded, wanted))
     found = pl.concat([empty(USAGE_REVERSALS), *reversals]).sort("source", "event_id")
-    return replace(item, reversals=found), problems
+    return replace(item, retractions=_of_events(item.retractions, found), reversals=found), problems
+
+
+def _of_events(retractions: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """Retractions, where it counted only for those of an event: one of a retraction, which is
+    no use, takes nothing back."""
+    events = found.select("source", pl.col("event_id").alias("retracts")).unique()
+    rows = retractions.join(
+        events.with_columns(is_event=True),
+        on=["source", "retracts"],
+        how="left",
+        maintain_order="left",
+    )
+    counted_on = pl.when(pl.col("is_event")).then(pl.col("counted_on")).alias("counted_on")
+    return rows.with_columns(counted_on).drop("is_event")
 
 
 def counted_queries(

@@ -336,6 +336,27 @@ def test_a_retraction_takes_its_event_back(
     checked(root)
 
 
+@pytest.mark.parametrize("cadence", ["once", "daily"])
+def test_a_retraction_of_a_retraction_takes_nothing_back(root: DataRoot, cadence: str) -> None:
+    land(root, "04-01", [event("1", "04-01"), event("2", "04-01")])
+    land(root, "04-02", [event("r", "04-02", retracts="1")])
+    land(root, "04-03", [
+        event("s", "04-03", retracts="r"),
+        event("t", "04-03", retracts="2"),
+        event("3", "04-03"),
+    ])  # fmt: skip
+    if cadence == "daily":
+        run(root, "04-02")
+    run(root, "04-03")
+    assert daily(root) == [
+        ("04-01", "04-01", "calls", 2, "2"),
+        ("04-02", "04-01", "calls", -1, "-1"),
+        ("04-03", "04-01", "calls", -1, "-1"),
+        ("04-03", "04-03", "calls", 1, "1"),
+    ]
+    checked(root)
+
+
 def test_what_was_known_before_a_retraction_stays_known(root: DataRoot) -> None:
     land(root, "04-01", [event("1", "04-01", feature="peak", value=Decimal(7))])
     land(root, "04-02", [event("2", "04-02", feature="peak", value=Decimal(5))])
