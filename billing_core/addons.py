@@ -216,9 +216,17 @@ def _joined(held: HeldAddon, own: FeatureTerms | None, window: Window) -> Featur
         feature,
         included=max(feature.included, own.included),
         unlimited=feature.unlimited or own.unlimited,
-        during=_in_order((*own.during, *during)) if own.during and during else (),
+        during=_together((*own.during, *during)) if own.during and during else (),
     )
 
 
-def _in_order(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    return tuple(sorted(spans, key=lambda span: span.start_at))
+def _together(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """The instants that are in any of some spans, as spans in order that do not overlap."""
+    found: list[Span] = []
+    for span in sorted(spans, key=lambda it: it.start_at):
+        last = found[-1] if found else None
+        if last is None or (last.end_at is not None and last.end_at < span.start_at):
+            found.append(span)
+        elif last.end_at is not None and (span.end_at is None or span.end_at > last.end_at):
+            found[-1] = replace(last, end_at=span.end_at)
+    return tuple(found)

@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 from billing_core.money import Money
 from billing_core.offers import began_at, offers_within
-from billing_core.period import billing_date
+from billing_core.period import Span, billing_date
 from billing_core.pricing import PerUnit
 from billing_core.setting import CatalogVersion, Setting
 from billing_core.state import HeldAddon, SeatAddition, SeatHolding, Subscription
@@ -141,13 +141,25 @@ def _with_offer(
     offered = version.terms_like(own)
     if offered is None:
         return subscription
-    terms = improved(own, offered, lowers_unit_prices=lowers)
+    terms = _used_from(own, improved(own, offered, lowers_unit_prices=lowers), at)
     if terms is own:
         return subscription
     on = billing_date(at, setting.zone_of(subscription.time_zone, at))
     held = {holding.feature: holding for holding in subscription.seats}
     seats = tuple(_with_more_included(own, item, held, on) for item in terms.seats)
     return replace(subscription, terms=terms, seats=seats)
+
+
+def _used_from(own: Terms, terms: Terms, at: datetime) -> Terms:
+    """Terms in which use of the features that are new counts from an instant on. USE-1, USE-11."""
+    if len(terms.by_code) == len(own.by_code):
+        return terms
+    during = (Span(at),)
+    features = {
+        code: feature if code in own.by_code else replace(feature, during=during)
+        for code, feature in terms.by_code.items()
+    }
+    return with_features(terms, features)
 
 
 def _with_better_addons(
