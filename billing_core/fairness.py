@@ -151,7 +151,7 @@ def _with_offer(
 
 
 def _used_from(own: Terms, terms: Terms, at: datetime) -> Terms:
-    """Terms in which use of the features that are new counts from an instant on. USE-1, USE-11."""
+    """Terms in which use of the features that are new counts from an instant on. Rule FAIR-1."""
     if len(terms.by_code) == len(own.by_code):
         return terms
     during = (Span(at),)
