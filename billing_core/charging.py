@@ -7,7 +7,7 @@ what becomes of the subscription is decided by `paying`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from billing_core.invoice import Invoice, InvoiceType, LineType
 from billing_core.money import Money
@@ -54,8 +54,10 @@ class ChargeRecord:
     kind:       the invoice's type, for packs the pack's kind.
     amount:     the invoice's total; unpaid: what is still to be collected of it, >= 0.
     collection: `automatic` or `on_terms`.
-    due_at:     00:00 of the last day to pay; None while an invoice on terms is not issued.
+    due_on:     the last day to pay, due_at its 00:00; None while one on terms is not issued.
     attempts:   in order; the last one without result is the next to make. None on terms.
+    is_waiting: whether the invoice is made when it is paid: a checkout's, or a purchase's.
+    retry_hours: hours from the first failure to each retry; none of what is tried once.
     """
 
     id: str
@@ -64,8 +66,11 @@ class ChargeRecord:
     amount: Money
     unpaid: Money
     collection: str
+    due_on: date | None
     due_at: datetime | None
     attempts: tuple[Attempt, ...] = ()
+    is_waiting: bool = False
+    retry_hours: tuple[int, ...] = ()
 
 
 def charge_records(
@@ -103,8 +108,11 @@ def charge_records(
                 amount=record.total,
                 unpaid=Money(max(record.unpaid_minor, 0), record.total.currency),
                 collection="automatic" if is_automatic else "on_terms",
+                due_on=day,
                 due_at=due_at,
                 attempts=attempts,
+                is_waiting=not invoice.is_postable,
+                retry_hours=tuple(offsets) if is_automatic and record.type in DUNNED else (),
             )
         )
     return tuple(found)

@@ -241,7 +241,7 @@ def status(now: "Status", *, is_full: bool) -> Shown:
         ("to post", f"{now.to_post:,} drafts"),
         ("last number", posted.last_number),
         *((f"posted {code}", grouped(amount)) for code, amount in posted.totals.items()),
-        ("outbox", f"{now.letters:,} documents"),
+        ("outbox", f"{now.letters:,} documents, {now.charges:,} charge records"),
         ("published", _published(now)),
     ]
     stand = table(str(now.root), ["", "now"], rows)
@@ -261,6 +261,7 @@ def findings(found: "Findings") -> Shown:
         *_refused(found),
         *_checkouts(found),
         *_uncollectible(found),
+        *_silent(found),
     ]
 
 
@@ -323,6 +324,20 @@ def _uncollectible(found: "Findings") -> Shown:
     ]
     columns = ["customer", "invoice", ">unpaid: collect it, or write_off"]
     return _listed("Invoices that no retry could collect", columns, rows)
+
+
+def _silent(found: "Findings") -> Shown:
+    rows = [
+        (
+            it.customer_id,
+            it.charge_record_id,
+            f"{it.attempt}, due on {it.due_at.date()}",
+            f"{it.unpaid:,.2f} {it.currency}",
+        )
+        for it in found.silent
+    ]
+    columns = ["customer", "charge record", "attempt", ">unpaid: ask the provider, land a payment"]
+    return _listed("Attempts to collect without result for 24 hours", columns, rows)
 
 
 def _listed(what: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Shown:

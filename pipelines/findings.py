@@ -81,6 +81,21 @@ class Uncollectible:
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """An attempt to collect that is without result for 24 hours. Rule PAY-1.
+
+    unpaid: major units; due_at: when the attempt was due.
+    """
+
+    customer_id: str
+    charge_record_id: str
+    attempt: int
+    due_at: datetime
+    currency: str
+    unpaid: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What the last run left to look at; set aside by (kind, reason), refused newest first."""
 
@@ -91,6 +106,7 @@ class Findings:
     checkouts: tuple[Checkout, ...]
     uncollectible: tuple[Uncollectible, ...] = ()
     engine_changes: tuple[EngineChange, ...] = ()
+    silent: tuple[Silent, ...] = ()
 
 
 NOTHING = Findings((), (), (), (), ())
@@ -107,6 +123,7 @@ def findings_of(root: DataRoot, drafts: DraftSummary, books: Books) -> Findings:
         checkouts=_checkouts(root),
         uncollectible=_uncollectible(root),
         engine_changes=tuple(it.change for it in changes_seen(root, books)),
+        silent=_silent(root),
     )
 
 
@@ -186,3 +203,15 @@ def _uncollectible(root: DataRoot) -> tuple[Uncollectible, ...]:
     lost = pl.read_parquet(path, glob=False).filter("is_uncollectible")
     columns = ("customer_id", "invoice_id", "currency", "unpaid")
     return tuple(Uncollectible(*row) for row in lost.select(columns).sort(columns[:2]).rows())
+
+
+def _silent(root: DataRoot) -> tuple[Silent, ...]:
+    attempts = current_files(root, "charge_attempts").get("all")
+    records = current_files(root, "charge_records").get("all")
+    if attempts is None or records is None:
+        return ()
+    waiting = pl.read_parquet(attempts, glob=False).filter("is_silent")
+    owed = pl.read_parquet(records, glob=False).drop("due_at")
+    found = waiting.join(owed, on="charge_record_id").sort("due_at", "charge_record_id")
+    columns = ("customer_id", "charge_record_id", "attempt", "due_at", "currency", "unpaid")
+    return tuple(Silent(*row) for row in found.select(columns).rows())

@@ -1,14 +1,16 @@
-"""The outbox: which invoice documents are ready, for a mailer to pick up.
+"""The outbox: what is ready for other programs to pick up, one JSON object a line.
 
-One JSON object a line in `outbox/outbox.jsonl`, in the order in which documents became
-ready. A line is never changed and never there twice; a document that was made anew with
-other bytes is another line. Names and addresses are not in it, only the customer's id.
+In `outbox/outbox.jsonl` are the documents to mail, in the order in which they became ready;
+beside it what is to be collected (`charges`) and told (`notices`). A line is never changed
+and never there twice; a document that was made anew with other bytes is another line.
+Names and addresses are not in it, only the customer's id.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -27,6 +29,10 @@ OUTBOX: Schema = {
     "locale": pl.String,
 }
 """One row an invoice and document, in the order of the outbox."""
+
+
+Line = Mapping[str, object]
+"""One object of the outbox; `id` tells it from every other of its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +75,36 @@ def fill_outbox(
         )
         if added:
             with replaced(outbox_path(root)) as temporary:
+                temporary.write_text(_text(map(asdict, (*kept, *added))), encoding="utf-8")
+        return added
+
+
+def hand_out(root: DataRoot, name: str, lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Put lines at the end of a file of the outbox, each id once. The writer's lock is taken.
+
+    returns: the lines that are new; the file is not touched where there are none.
+    """
+    with writer(root):
+        kept = read_lines(root, name)
+        known = {line["id"] for line in kept}
+        added = tuple({line["id"]: line for line in lines if line["id"] not in known}.values())
+        if added:
+            with replaced(root.outbox / name) as temporary:
                 temporary.write_text(_text((*kept, *added)), encoding="utf-8")
         return added
 
 
-def read_letters(root: DataRoot) -> tuple[Letter, ...]:
-    """Every letter of the outbox, in its order; none where there is no outbox yet."""
-    path = outbox_path(root)
+def read_lines(root: DataRoot, name: str) -> tuple[dict[str, Any], ...]:
+    """Every line of a file of the outbox, in order; none where there is no file yet."""
+    path = root.outbox / name
     if not path.is_file():
         return ()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return tuple(Letter(**json.loads(line)) for line in lines)
+    return tuple(map(json.loads, path.read_text(encoding="utf-8").splitlines()))
+
+
+def read_letters(root: DataRoot) -> tuple[Letter, ...]:
+    """Every letter of the outbox, in its order; none where there is no outbox yet."""
+    return tuple(Letter(**line) for line in read_lines(root, outbox_path(root).name))
 
 
 def outbox_frame(root: DataRoot) -> pl.DataFrame:
@@ -103,5 +128,5 @@ def _letter(
     )
 
 
-def _text(letters: Iterable[Letter]) -> str:
-    return "".join(json.dumps(asdict(letter), ensure_ascii=False) + "\n" for letter in letters)
+def _text(lines: Iterable[Line]) -> str:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

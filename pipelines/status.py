@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.books import Books, read_books
+from pipelines.charges import FILE as CHARGE_RECORDS
 from pipelines.datasets import current_files
 from pipelines.drafts import (
     DraftSummary,
@@ -23,7 +24,7 @@ from pipelines.drafts import (
 )
 from pipelines.findings import NOTHING, Findings, findings_of
 from pipelines.landing import read_register
-from pipelines.outbox import read_letters
+from pipelines.outbox import read_letters, read_lines
 from pipelines.paths import DataRoot
 from pipelines.warehouse import Publication, published
 
@@ -68,6 +69,7 @@ class Status:
     changes:    lines that differ from the drafts before, as `diff_drafts` gives them, but
                 for those that are posted by now.
     findings:   what the last run left for a person to look at.
+    letters, charges: documents and charge records that were handed out so far.
     is_current: whether the published warehouse has the drafts and postings of now.
     notes:      sentences on what may surprise in the last run.
     """
@@ -81,6 +83,7 @@ class Status:
     findings: Findings
     posted: PostedSoFar
     letters: int
+    charges: int
     published: Publication | None
     is_current: bool
     notes: tuple[str, ...]
@@ -99,6 +102,7 @@ def status_of(root: DataRoot) -> Status:
         findings=NOTHING if drafts is None else findings_of(root, drafts, books),
         posted=_posted(books),
         letters=len(read_letters(root)),
+        charges=len(read_lines(root, CHARGE_RECORDS)),
         published=publication,
         is_current=publication is not None
         and publication.posting == len(books.postings)

@@ -19,6 +19,7 @@ from pipelines.ai_prices import GENAI_PRICES, AiPrice, Entry, Versions, update_a
 from pipelines.billing import Meter, Rated, rate
 from pipelines.books import Books, read_books, unbooked
 from pipelines.catalogs import DatedCatalog
+from pipelines.charges import write_charges
 from pipelines.drafts import DraftSummary, Hold, write_drafts
 from pipelines.engine_changes import Seen, changes_of_books
 from pipelines.history import Known, read_known
@@ -98,6 +99,13 @@ def draft(root: DataRoot, through: date) -> Drafted:
         write_customers(root, given.log.customers)
         write_set_aside_actions(root, given.set_aside)
         write_standing(root, rated.states.values(), rated.setting, end_of(through))
+        write_charges(
+            root,
+            rated.states.values(),
+            rated.setting,
+            at=end_of(through),
+            issued_on={it.invoice.id: it.issued_on for it in books.invoices},
+        )
         write_ledger(root, rated.ledger)
         write_notices(root, rated.notices)
         summary = write_drafts(

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from pipelines.books import read_books
+from pipelines.charges import hand_out_charges
 from pipelines.defs.metadata import facts
 from pipelines.defs.partitions import SINGLE_RUN, WRITER, months, months_asked
 from pipelines.defs.resources import DataRootResource
@@ -31,10 +32,16 @@ def invoice_pdfs(data_root: DataRootResource) -> dg.MaterializeResult[None]:
 
 @dg.asset(deps=["invoice_pdfs"], group_name="documents", pool=WRITER)
 def outbox(data_root: DataRootResource) -> dg.MaterializeResult[None]:
-    """Documents that are ready to be sent, each once, in the order of posting."""
+    """What is ready to be sent and to be collected, each once, in the order of posting."""
     root = data_root.root
-    added = fill_outbox(root, read_books(root).invoices, locales=locales(root))
-    return dg.MaterializeResult(metadata=facts(added=len(added), rows_out=len(read_letters(root))))
+    books = read_books(root)
+    added = fill_outbox(root, books.invoices, locales=locales(root))
+    charges = hand_out_charges(root, books)
+    return dg.MaterializeResult(
+        metadata=facts(
+            added=len(added), charge_records=len(charges), rows_out=len(read_letters(root))
+        )
+    )
 
 
 @dg.asset(

@@ -153,6 +153,7 @@ def test_the_commands_show_it_at_eighty_columns_and_as_json(
         "checkouts": 2,
         "uncollectible": 0,
         "engine_changes": 0,
+        "silent": 0,
     }
 
 
