@@ -65,7 +65,8 @@ def tell_overdue(
             continue
         begins_at = midnight(on, zone)
         if begins_at < at or (is_included and begins_at == at):
-            notices.append(Notice(state.customer_id, "overdue", on, begins_at))
+            told = Notice(state.customer_id, "overdue", on, begins_at, invoice_id=record.id)
+            notices.append(told)
             names.add(record.id)
     if not names:
         return None

@@ -210,7 +210,8 @@ def _failed(state: CustomerState, record: InvoiceRecord, at: datetime, setting: 
         return Step(given_up(state, record.id) if is_last else state)
     notices: tuple[Notice, ...] = ()
     if not failing(told_of, subscription):
-        notices = (Notice(state.customer_id, "past_due", day_of(setting, state, at), at),)
+        on = day_of(setting, state, at)
+        notices = (Notice(state.customer_id, "past_due", on, at, invoice_id=record.id),)
     if subscription.status is Status.ACTIVE:
         subscription = replace(subscription, status=Status.PAST_DUE)
     if is_last:

@@ -42,6 +42,7 @@ class Notice:
     """Something that the customer is told. Rule QTA-5: dated with his date of the instant.
 
     used, limit: of the feature, in priced units; cost: what is above it is estimated to cost.
+    invoice_id: of the invoice that it is about, where it is about one.
     """
 
     customer_id: str
@@ -52,6 +53,7 @@ class Notice:
     used: Fraction | None = None
     limit: Fraction | None = None
     cost: Money | None = None
+    invoice_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,7 +241,9 @@ def status(now: "Status", *, is_full: bool) -> Shown:
         ("to post", f"{now.to_post:,} drafts"),
         ("last number", posted.last_number),
         *((f"posted {code}", grouped(amount)) for code, amount in posted.totals.items()),
-        ("outbox", f"{now.letters:,} documents, {now.charges:,} charge records"),
+        ("documents to mail", f"{now.letters:,}"),
+        ("charge records", f"{now.charges:,} handed out"),
+        ("notices to mail", f"{now.notices:,}"),
         ("published", _published(now)),
     ]
     stand = table(str(now.root), ["", "now"], rows)

@@ -24,6 +24,7 @@ from pipelines.drafts import (
 )
 from pipelines.findings import NOTHING, Findings, findings_of
 from pipelines.landing import read_register
+from pipelines.notices import FILE as NOTICES
 from pipelines.outbox import read_letters, read_lines
 from pipelines.paths import DataRoot
 from pipelines.warehouse import Publication, published
@@ -69,7 +70,7 @@ class Status:
     changes:    lines that differ from the drafts before, as `diff_drafts` gives them, but
                 for those that are posted by now.
     findings:   what the last run left for a person to look at.
-    letters, charges: documents and charge records that were handed out so far.
+    letters, charges, notices: documents, charge records and notices handed out so far.
     is_current: whether the published warehouse has the drafts and postings of now.
     notes:      sentences on what may surprise in the last run.
     """
@@ -84,6 +85,7 @@ class Status:
     posted: PostedSoFar
     letters: int
     charges: int
+    notices: int
     published: Publication | None
     is_current: bool
     notes: tuple[str, ...]
@@ -103,6 +105,7 @@ def status_of(root: DataRoot) -> Status:
         posted=_posted(books),
         letters=len(read_letters(root)),
         charges=len(read_lines(root, CHARGE_RECORDS)),
+        notices=len(read_lines(root, NOTICES)),
         published=publication,
         is_current=publication is not None
         and publication.posting == len(books.postings)

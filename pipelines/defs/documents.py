@@ -8,6 +8,7 @@ from pipelines.defs.metadata import facts
 from pipelines.defs.partitions import SINGLE_RUN, WRITER, months, months_asked
 from pipelines.defs.resources import DataRootResource
 from pipelines.documents import locales, render_documents
+from pipelines.notices import hand_out_notices
 from pipelines.outbox import fill_outbox, read_letters
 from pipelines.revenue import write_revenue_report
 from reports.pool import RenderFault
@@ -32,14 +33,18 @@ def invoice_pdfs(data_root: DataRootResource) -> dg.MaterializeResult[None]:
 
 @dg.asset(deps=["invoice_pdfs"], group_name="documents", pool=WRITER)
 def outbox(data_root: DataRootResource) -> dg.MaterializeResult[None]:
-    """What is ready to be sent and to be collected, each once, in the order of posting."""
+    """What is ready to be sent, to be collected and to be told, each once."""
     root = data_root.root
-    books = read_books(root)
-    added = fill_outbox(root, books.invoices, locales=locales(root))
+    books, spoken = read_books(root), locales(root)
+    added = fill_outbox(root, books.invoices, locales=spoken)
     charges = hand_out_charges(root, books)
+    notices = hand_out_notices(root, locales=spoken)
     return dg.MaterializeResult(
         metadata=facts(
-            added=len(added), charge_records=len(charges), rows_out=len(read_letters(root))
+            added=len(added),
+            charge_records=len(charges),
+            notices=len(notices),
+            rows_out=len(read_letters(root)),
         )
     )
 
