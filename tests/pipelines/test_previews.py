@@ -177,7 +177,7 @@ def test_a_wrong_field_is_named_with_the_nearest(root: DataRoot) -> None:
 
 def test_what_is_not_billed_is_a_message(root: DataRoot) -> None:
     with pytest.raises(CannotBeBilled, match=r"PREVIEW-04.*SCOPE-01"):
-        seen(root, "opening_balance", "2026-05-17")
+        seen(root, "buy_item", "2026-05-17", item="dark")
 
 
 def test_options_are_the_fields_of_the_action() -> None:
