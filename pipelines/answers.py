@@ -262,6 +262,7 @@ def findings(found: "Findings") -> Shown:
         *_set_aside(found),
         *_refused(found),
         *_checkouts(found),
+        *_purchases(found),
         *_uncollectible(found),
         *_silent(found),
     ]
@@ -317,6 +318,15 @@ def _checkouts(found: "Findings") -> Shown:
         for it in found.checkouts
     ]
     return _listed("Checkouts without payment", ["customer", "plan", ">total", "state"], rows)
+
+
+def _purchases(found: "Findings") -> Shown:
+    rows = [
+        (it.customer_id, f"{it.name} on {it.asked_on}", f"{it.total:,.2f} {it.currency}")
+        for it in found.purchases
+    ]
+    columns = ["customer", "purchase: there when its payment is landed", ">total"]
+    return _listed("Purchases without payment", columns, rows)
 
 
 def _uncollectible(found: "Findings") -> Shown:

@@ -68,6 +68,18 @@ class Checkout:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpaid:
+    """A purchase that waits for its payment. Rule PAY-3. total: major units."""
+
+    customer_id: str
+    name: str
+    asked_on: date
+    invoice_id: str
+    currency: str
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Uncollectible:
     """An invoice whose dunning has ended without success. Rules PAY-1, PAY-2.
 
@@ -107,6 +119,7 @@ class Findings:
     uncollectible: tuple[Uncollectible, ...] = ()
     engine_changes: tuple[EngineChange, ...] = ()
     silent: tuple[Silent, ...] = ()
+    purchases: tuple[Unpaid, ...] = ()
 
 
 NOTHING = Findings((), (), (), (), ())
@@ -124,6 +137,7 @@ def findings_of(root: DataRoot, drafts: DraftSummary, books: Books) -> Findings:
         uncollectible=_uncollectible(root),
         engine_changes=tuple(it.change for it in changes_seen(root, books)),
         silent=_silent(root),
+        purchases=_purchases(root),
     )
 
 
@@ -194,6 +208,15 @@ def _checkouts(root: DataRoot) -> tuple[Checkout, ...]:
         )
         for row in unpaid.sort("expires_at", "customer_id").iter_rows(named=True)
     )
+
+
+def _purchases(root: DataRoot) -> tuple[Unpaid, ...]:
+    path = current_files(root, "purchases").get("all")
+    if path is None:
+        return ()
+    columns = ("customer_id", "name", "asked_on", "invoice_id", "currency", "total")
+    waiting = pl.read_parquet(path, glob=False).select(columns)
+    return tuple(Unpaid(*row) for row in waiting.sort("asked_on", "invoice_id").rows())
 
 
 def _uncollectible(root: DataRoot) -> tuple[Uncollectible, ...]:

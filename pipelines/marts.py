@@ -19,6 +19,8 @@ TABLES = (
     "customers",
     "subscriptions",
     "opening_invoices",
+    "addons",
+    "purchases",
     "action_outcomes",
     "faults",
     "holds",

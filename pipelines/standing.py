@@ -100,7 +100,34 @@ OPENING: Schema = {
 }
 """One row an invoice of another system, by (customer_id, invoice): what is unpaid of it. PAY-2."""
 
+ADDONS: Schema = {
+    "customer_id": pl.String,
+    "subscription_id": pl.String,
+    "addon": pl.String,
+    "addon_name": pl.String,
+    "feature": pl.String,
+    "currency": pl.String,
+    "price": QUANTITY,
+    "is_active": pl.Boolean,
+    "is_paid": pl.Boolean,
+}
+"""One row an add-on that is active or was in the running period, by (customer_id, addon)."""
+
+PURCHASES: Schema = {
+    "invoice_id": pl.String,
+    "customer_id": pl.String,
+    "invoice_type": pl.String,
+    "code": pl.String,
+    "name": pl.String,
+    "currency": pl.String,
+    "total": QUANTITY,
+    "asked_on": pl.Date,
+}
+"""One row a purchase that waits for its payment, by invoice_id. Rule PAY-3."""
+
 STANDING: dict[str, Schema] = {
+    "addons": ADDONS,
+    "purchases": PURCHASES,
     "customers": CUSTOMERS,
     "subscriptions": SUBSCRIPTIONS,
     "invoice_balances": BALANCES,
@@ -126,6 +153,8 @@ def write_standing(
             (row for state in ordered for row in _payments(state)), key=lambda row: (row[3], row[0])
         ),
         "opening_invoices": sorted(row for state in ordered for row in _opening(state)),
+        "addons": [row for state in ordered for row in _addons(state)],
+        "purchases": sorted(row for state in ordered for row in _purchases(state)),
     }
     return [
         write_partition(root, dataset, "all", table(rows[dataset], schema))
@@ -229,3 +258,35 @@ def _payments(state: CustomerState) -> Iterator[tuple[Any, ...]]:
                 None if it.settled is None else readable(it.settled),
                 it.settlement_currency,
             )
+
+
+def _addons(state: CustomerState) -> Iterator[tuple[Any, ...]]:
+    subscription = state.subscription
+    if subscription is None:
+        return
+    for it in subscription.addons:
+        yield (
+            state.customer_id,
+            subscription.id,
+            it.terms.code,
+            it.terms.name,
+            it.terms.feature.code,
+            subscription.terms.currency.code,
+            readable(it.terms.price),
+            it.is_active,
+            it.is_paid,
+        )
+
+
+def _purchases(state: CustomerState) -> Iterator[tuple[Any, ...]]:
+    for it in state.purchases:
+        yield (
+            it.draft.id,
+            state.customer_id,
+            str(it.draft.type),
+            it.line.code,
+            it.line.name,
+            it.draft.currency.code,
+            it.draft.total.major,
+            it.draft.billing_day,
+        )

@@ -6,12 +6,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from billing_core.errors import Fault
 from pipelines import answers
 from pipelines.cli import main
-from pipelines.findings import NOTHING, Checkout, Findings, SetAside
+from pipelines.datasets import current_files
+from pipelines.findings import NOTHING, Checkout, Findings, SetAside, Unpaid
 from pipelines.paths import DataRoot
 from pipelines.status import status_of
 from tests.pipelines import roots
@@ -61,6 +63,28 @@ def test_checkouts_without_payment(root: DataRoot) -> None:
     roots.land_actions(root, [paid | {"result": "succeeded"}], THROUGH)
     run(root)
     assert [it.customer_id for it in found(root).checkouts] == ["early"]
+
+
+def test_purchases_without_payment(root: DataRoot, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rule PAY-3."""
+    text = roots.CATALOG.replace("features:", "features:\n  fast: {type: boolean, name: Fast}", 1)
+    addon = "addons: {faster: {name: Faster, feature: fast, model: boolean, price: 5.00}}\n"
+    (root.catalog / "2026-01-01.yaml").write_text(text + addon, encoding="utf-8")
+    on = date(2026, 4, 16)
+    roots.land_actions(root, [action("acme", "activate_addon", on, addon="faster")], on)
+    run(root, date(2026, 4, 16))
+    name = "acme/addon_activation/acme.activate_addon.2026-04-16/2026-04-16"
+    unpaid = Unpaid("acme", "Faster", on, name, "USD", Decimal("2.50"))
+    assert found(root).purchases == (unpaid,)
+    assert "Faster on 2026-04-16" in shown(capsys, root, "status")
+    paid = action("acme", "payment", on, invoice={"type": "addon_activation", "on": str(on)})
+    roots.land_actions(root, [paid | {"result": "succeeded"}], on)
+    run(root, date(2026, 4, 16))
+    assert found(root).purchases == ()
+    rows = pl.read_parquet(current_files(root, "addons")["all"]).rows()
+    assert rows == [
+        ("acme", "acme.buys", "faster", "Faster", "fast", "USD", Decimal(5), True, True)
+    ]
 
 
 def test_invoices_that_no_retry_could_collect_until_they_are_paid(
@@ -154,6 +178,7 @@ def test_the_commands_show_it_at_eighty_columns_and_as_json(
         "uncollectible": 0,
         "engine_changes": 0,
         "silent": 0,
+        "purchases": 0,
     }
 
 
