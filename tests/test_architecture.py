@@ -215,6 +215,12 @@ def rule_numbers(text: str) -> set[str]:
     return set(re.findall(rf"\b(?:{families})-\d+\b", text))
 
 
+def test_each_rule_is_written_down_once() -> None:
+    text = (ROOT / "billing_core" / "RULES.md").read_text(encoding="utf-8")
+    written = re.findall(r"^- \*\*([A-Z]+-\d+)\*\*", text, flags=re.MULTILINE)
+    assert sorted(written) == sorted(set(written))
+
+
 def test_every_rule_that_the_core_applies_is_written_down() -> None:
     rules = ROOT / "billing_core" / "RULES.md"
     written = rule_numbers(rules.read_text(encoding="utf-8"))
