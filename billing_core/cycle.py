@@ -234,10 +234,12 @@ def next_window(state: CustomerState, subscription: Subscription, setting: Setti
     window = Window(old.end, end, old.end_at, midnight(end, setting.zone_of(own, old.end_at)))
     zone = setting.zone_name(own, old.end_at)
     period = window.period if subscription.terms.is_free else subscription.period
+    is_new = period is None or period.start == window.start
     return replace(
         subscription,
         months=months,
         window=window,
+        began_at=None if is_new else began_at(subscription, setting),
         time_zone=zone,
         period=period,
         addons=in_window(subscription.addons, window),

@@ -227,7 +227,6 @@ def _advance(
         subscription = state.subscription
         if subscription is None:
             return state
-        has_ended = subscription.status in ENDED
         due = _due(state, subscription, setting)
         is_over = due is None or due > at or (due == at and not is_included)
         told = tell_overdue(
@@ -239,12 +238,12 @@ def _advance(
         if is_over or due is None:
             running = in_force(subscription, setting, at, is_included=is_included)
             return state if running is subscription else replace(state, subscription=running)
-        if has_ended:
+        if subscription.status in ENDED:
             step = correct(state, subscription, setting)
         elif subscription.status is Status.PENDING_PAYMENT:
             step = expire_checkout(state, subscription)
         elif subscription.status is Status.PAUSED:
-            step = end_paused(state, subscription, due)
+            step = _rest(state, subscription, due, setting)
         else:
             running = in_force(subscription, setting, due, is_included=False)
             step = take_boundary(replace(state, subscription=running), running, setting)
@@ -258,9 +257,18 @@ def _due(state: CustomerState, subscription: Subscription, setting: Setting) -> 
     if subscription.status in ENDED:
         return correction_at(state, subscription, setting)
     due = due_at(subscription)
-    if due is None and subscription.status is Status.PAUSED:
-        return withdrawn_at(subscription, setting)
-    return due
+    if subscription.status is not Status.PAUSED:
+        return due
+    ends_at = withdrawn_at(subscription, setting) if due is None else due
+    corrected_at = correction_at(state, subscription, setting)
+    return min((it for it in (corrected_at, ends_at) if it is not None), default=None)
+
+
+def _rest(state: CustomerState, subscription: Subscription, at: datetime, setting: Setting) -> Step:
+    """What is due in a pause: a correction on a monthly boundary, then its end. INV-11, INV-12."""
+    if correction_at(state, subscription, setting) == at:
+        return correct(state, subscription, setting)
+    return end_paused(state, subscription, at)
 
 
 def _create(state: CustomerState, action: CreateCustomer) -> Step:

@@ -109,13 +109,15 @@ def still_negotiated(subscription: Subscription, plan: str, at: datetime) -> tup
 def began_at(subscription: Subscription, setting: Setting) -> datetime:
     """The instant at which the running period began; its terms are what was offered then.
 
-    A period that began in another system begins when it came from there. Rule CUS-2.
+    A period that began in another system begins when it came from there. Rules FAIR-4, CUS-2.
     """
     window, period = subscription.window, subscription.period
     if window is None or period is None:
         raise ValueError(f"subscription {subscription.id} has no running period")
     if period.start == window.start:
         return window.start_at
+    if subscription.began_at is not None:
+        return subscription.began_at
     start_at = midnight(period.start, setting.zone_of(subscription.time_zone, window.start_at))
     return max(start_at, subscription.moved_in_at or NEVER)
 

@@ -122,6 +122,7 @@ def reopened(
         plan_charge=Money(0, terms.currency),
         cancel_on=None,
         expires_at=None,
+        settled_at=None,
     )
 
 
@@ -142,6 +143,7 @@ def _resting(subscription: Subscription, at: datetime, setting: Setting) -> Subs
         window=None,
         period=None,
         plan_charge=None,
+        settled_at=at,
         expires_at=midnight(paid_period(subscription).end, zone) if is_ending else None,
         seats=tuple(replace(it, advance=nothing, additions=()) for it in subscription.seats),
         addons=tuple(replace(it, spans=(), is_paid=False) for it in active(subscription)),

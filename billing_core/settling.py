@@ -23,10 +23,10 @@ from billing_core.issuing import (
     surplus_credit,
     with_due,
 )
-from billing_core.period import billing_date, midnight
+from billing_core.period import billing_date, boundary, midnight
 from billing_core.records import with_unused, without_record
 from billing_core.setting import NEVER, Setting
-from billing_core.state import CustomerState, Subscription
+from billing_core.state import CustomerState, Status, Subscription
 from billing_core.step import Step
 
 
@@ -100,10 +100,11 @@ def _behind(state: CustomerState, cause: Cause, charges: Sequence[InvoiceLine]) 
 def correction_at(
     state: CustomerState, subscription: Subscription, setting: Setting
 ) -> datetime | None:
-    """When a difference from what an ended subscription posted is booked; None for never.
+    """When a difference from what a subscription posted is booked; None for never.
 
-    That is the day on which it is known, since there is no next invoice; a posted correction
-    has its own.
+    takes: one that ended or rests, of which no next invoice is known.
+    After the end that is the day on which it is known, in a pause the next monthly boundary
+    behind what is posted; a posted correction has its own.
     rule: INV-12.
     """
     after = subscription.settled_at or NEVER
@@ -121,7 +122,7 @@ def correction_at(
 
 
 def correct(state: CustomerState, subscription: Subscription, setting: Setting) -> Step:
-    """The adjustment invoice or credit note of an ended subscription. Rule INV-12.
+    """The adjustment invoice or credit note of an ended or resting subscription. Rule INV-12.
 
     takes: a subscription that has one to make: see `correction_at`.
     """
@@ -140,7 +141,7 @@ def correct(state: CustomerState, subscription: Subscription, setting: Setting) 
 def _posted_correction(
     state: CustomerState, subscription: Subscription, after: datetime, setting: Setting
 ) -> Invoice | None:
-    """The first posted correction of an ended subscription after an instant."""
+    """The first posted correction of an ended or resting subscription after an instant."""
     return min(
         (
             it
@@ -162,6 +163,8 @@ def _correction(
 
     A scenario knows of a difference from the day on which the last thing came in late.
     """
+    if subscription.status is Status.PAUSED:
+        return _at_boundary(subscription, after, setting)
     at = after + timedelta(microseconds=1)
     zone = setting.zone_of(known(state).time_zone, at)
     day = setting.known_on if setting.takes_later_usage else setting.late_through
@@ -170,3 +173,18 @@ def _correction(
     day = max(day, billing_date(at, zone))
     name = subscription.id
     return Cause(InvoiceType.ADJUSTMENT, name, at, day, known_on=max(day, at.date()))
+
+
+def _at_boundary(subscription: Subscription, after: datetime, setting: Setting) -> Cause:
+    """The cause of a correction in a pause: the next monthly boundary, as if it ran. INV-12.
+
+    It is counted from the anchor, and lies behind nothing that is posted.
+    """
+    zone, months = setting.zone_of(subscription.time_zone, after), subscription.months + 1
+    while True:
+        day = boundary(subscription.anchor, months)
+        at = midnight(day, zone)
+        if at > after and at >= setting.booked_through_at:
+            known_on = setting.cutoff_on(at)
+            return Cause(InvoiceType.ADJUSTMENT, subscription.id, at, day, known_on=known_on)
+        months += 1

@@ -152,11 +152,12 @@ class Subscription:
     time_zone:   by which the days of the running window are counted.
     plan_charge: what was billed for the plan this period, less discount (CNV-7).
     invoice_id:  of the invoice that opened this period.
+    began_at:    when this period began; None in its first month, and of one that moved in.
     cancel_on:   the day on which a cancellation takes effect.
     next_plan, next_interval: of the period after this one, where a change is scheduled.
     checkout:    the initial invoice that waits for its payment.
     expires_at:  when a checkout that stays unpaid ends, or a paused one that was cancelled.
-    settled_at:  of one that ended, its end or the last correction since; None before.
+    settled_at:  of one that ended or rests, since when, or the last correction since.
     discount:    what reduces the plan price of the next paid periods.
     promo_code:  the code that it redeemed, also when the discount is used up or lost.
     negotiated:  what stands above the catalog, in the order agreed; ended ones of the period too.
@@ -187,6 +188,7 @@ class Subscription:
     cancel_reason: CancelReason | None = None
     addons: tuple[HeldAddon, ...] = ()
     moved_in_at: datetime | None = None
+    began_at: datetime | None = None
 
 
 def ended(
