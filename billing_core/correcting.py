@@ -18,7 +18,7 @@ from billing_core.money import Money, total
 from billing_core.paying import name_text, restored
 from billing_core.records import record_called, refunded, with_credited, written_off
 from billing_core.setting import Setting
-from billing_core.state import CustomerState, InvoiceRecord
+from billing_core.state import CustomerState, InvoiceRecord, PaymentResult
 from billing_core.step import Refused, Step, refused
 
 
@@ -82,7 +82,8 @@ def refund(state: CustomerState, action: Refund, at: datetime, setting: Setting)
     if amount.minor > held.minor:
         what = f"{held} is held of what was paid for {record.id}; no more can be paid back"
         return refused(state, ReasonCode.NOT_FOUND, what)
-    return Step(refunded(state, record.id, amount))
+    result = PaymentResult(action.id, at, "refunded", amount)
+    return Step(refunded(state, record.id, result))
 
 
 def _invoice_called(

@@ -46,11 +46,12 @@ def records_with(
     whole, nothing = invoice.total, Money(0, invoice.currency)
     owed, paid, records = whole.minor, 0, []
     payments: tuple[PaymentResult, ...] = ()
+    refunds: tuple[PaymentResult, ...] = ()
     for item in state.invoices:
         over = -item.unpaid_minor
         if item.id == invoice.id:
             paid += item.paid.minor - item.refunded.minor
-            payments = item.payments
+            payments, refunds = item.payments, item.refunds
             continue
         if over > 0 and owed > paid and item.total.currency == invoice.currency:
             drawn = min(over, owed - paid)
@@ -70,6 +71,7 @@ def records_with(
         written_off=nothing,
         made=invoice,
         payments=payments,
+        refunds=refunds,
         payment_days=_days(state, invoice, setting),
         rates=_rates(invoice),
         subscription_id=subscription.id,
@@ -295,10 +297,11 @@ def failed(state: CustomerState, name: str) -> CustomerState:
     return _with(state, replace(item, failures=item.failures + 1))
 
 
-def refunded(state: CustomerState, name: str, amount: Money) -> CustomerState:
+def refunded(state: CustomerState, name: str, result: PaymentResult) -> CustomerState:
     """The state in which money paid for an invoice has gone back. Rule PAY-2."""
     item = _known(state, name)
-    return _with(state, replace(item, refunded=item.refunded + amount))
+    amount = item.refunded + result.amount
+    return _with(state, replace(item, refunded=amount, refunds=(*item.refunds, result)))
 
 
 def written_off(state: CustomerState, name: str, amount: Money) -> CustomerState:

@@ -235,9 +235,9 @@ class GivenBack:
 
 @dataclass(frozen=True, slots=True)
 class PaymentResult:
-    """The result of an attempt to collect an invoice, as it was landed. Rules PAY-1, CUR-1.
+    """The result of an attempt to collect an invoice, as it was landed, or a refund. PAY-1, CUR-1.
 
-    result:  `succeeded` or `failed`.
+    result:  `succeeded` or `failed`; of a refund `refunded`.
     amount:  presented, in the invoice's currency.
     settled: what was settled of it, in `settlement_currency`; None where nothing was said.
     """
@@ -262,6 +262,7 @@ class InvoiceRecord:
                      when nothing is unpaid.
     given_back:      what later documents gave back of it, credit notes and others (PST-2).
     payments:        results of attempts to collect it, as they came.
+    refunds:         what went back of it, one by one.
     payment_days:    days to pay after its issue, on terms; None: collected automatically.
     is_overdue:      on terms, unpaid when its last day to pay had passed, and told so.
     made:            the invoice; not kept as text, since what is posted stands in the books.
@@ -283,6 +284,7 @@ class InvoiceRecord:
     is_uncollectible: bool = False
     given_back: tuple[GivenBack, ...] = ()
     payments: tuple[PaymentResult, ...] = ()
+    refunds: tuple[PaymentResult, ...] = ()
     payment_days: int | None = None
     is_overdue: bool = False
     made: Invoice | None = field(default=None, compare=False, repr=False)

@@ -5,7 +5,7 @@ never read back: the states themselves are in the books.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -86,7 +86,8 @@ PAYMENTS: Schema = {
     "settled": QUANTITY,
     "settlement_currency": pl.String,
 }
-"""One row a payment result, by (taken_at, action_id), as presented and settled. Rule CUR-1."""
+"""One row a payment result or refund, by (taken_at, action_id). Rules CUR-1, PAY-2."""
+
 OPENING: Schema = {
     "customer_id": pl.String,
     "invoice": pl.String,
@@ -125,6 +126,9 @@ PURCHASES: Schema = {
 }
 """One row a purchase that waits for its payment, by invoice_id. Rule PAY-3."""
 
+RUN_DAYS: Schema = {"as_of": pl.Date}
+"""One row: the last day that was run, of which the other tables tell."""
+
 STANDING: dict[str, Schema] = {
     "addons": ADDONS,
     "purchases": PURCHASES,
@@ -133,6 +137,7 @@ STANDING: dict[str, Schema] = {
     "invoice_balances": BALANCES,
     "payments": PAYMENTS,
     "opening_invoices": OPENING,
+    "run_days": RUN_DAYS,
 }
 """Datasets with the one partition `all`."""
 
@@ -155,6 +160,7 @@ def write_standing(
         "opening_invoices": sorted(row for state in ordered for row in _opening(state)),
         "addons": [row for state in ordered for row in _addons(state)],
         "purchases": sorted(row for state in ordered for row in _purchases(state)),
+        "run_days": [((at - timedelta(days=1)).date(),)],
     }
     return [
         write_partition(root, dataset, "all", table(rows[dataset], schema))
@@ -245,7 +251,7 @@ def _balances(state: CustomerState) -> Iterator[tuple[Any, ...]]:
 
 def _payments(state: CustomerState) -> Iterator[tuple[Any, ...]]:
     for record in state.invoices:
-        for it in record.payments:
+        for it in (*record.payments, *record.refunds):
             yield (
                 it.action_id,
                 state.customer_id,

@@ -20,6 +20,7 @@ import polars as pl
 from billing_core.errors import BillingError
 from pipelines import marts
 from pipelines.books import FILES, MANIFEST, posting_folders, raise_if_damaged
+from pipelines.charges import CHARGES
 from pipelines.datasets import (
     clear_disk_errors,
     current_files,
@@ -225,7 +226,7 @@ def sources_of(root: DataRoot) -> tuple[Source, ...]:
             schema,
             tuple((name, part, path) for part, path in current_files(root, name).items()),
         )
-        for name, schema in {**STANDING, **LEDGERS, **NOTICES, **LANDED}.items()
+        for name, schema in {**STANDING, **CHARGES, **LEDGERS, **NOTICES, **LANDED}.items()
     )
     letters = Source("outbox", OUTBOX, rows=outbox_frame(root))
     return tuple(sorted((*booked, *drafted, *others, letters), key=lambda source: source.name))
