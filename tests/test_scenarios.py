@@ -3,6 +3,9 @@
 The tree of folders is the decision table; a scenario names the rules that it shows.
 """
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,17 @@ def test_scenarios_pass_in_the_core(folder: str) -> None:
     assert not result.loaded.problems
     assert failures(result.checked) == {}
     assert result.has_passed
+
+
+def test_stories_of_time_zones_pass_wherever_the_machine_is() -> None:
+    """Rule CNV-1: zone data is input, the machine's own zone is not."""
+    program = "from pipelines.cli import main; main()"
+    stories = FOLDER / "subscriptions" / "time_zones.yaml"
+    subprocess.run(
+        [sys.executable, "-c", program, "check", str(stories)],
+        env=os.environ | {"TZ": "Pacific/Kiritimati"},
+        check=True,
+    )
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-BENCHES = ("metering", "rating", "rendering", "idle")
+BENCHES = ("metering", "rating", "history", "rendering", "idle")
 
 
 def machine() -> str:

@@ -119,7 +119,7 @@ def prepared() -> Work:
         key: snapshots
         for place, name in enumerate(names)
         for month in range(MONTHS)
-        for key, snapshots in [_window(name, month, place)]
+        for key, snapshots in [window(name, month, place)]
     }
     zones = {"UTC": ZoneInfo("UTC")}
     setting = Setting((version,), zones, usage=usage, assumes_payment=True)
@@ -143,7 +143,7 @@ def _actions(customer: str) -> list[Action]:
     ]
 
 
-def _window(customer: str, month: int, place: int) -> tuple[WindowKey, dict[str, UsageSnapshot]]:
+def window(customer: str, month: int, place: int) -> tuple[WindowKey, dict[str, UsageSnapshot]]:
     """The usage of one window; each customer and month has other quantities."""
     start_at = midnight(boundary(START, month), UTC)
     end_at = midnight(boundary(START, month + 1), UTC)
