@@ -28,14 +28,17 @@ def booked_cutoff(window: Window, setting: Setting) -> date:
     """The last landing day with which a window is rated that is behind a posted invoice.
 
     returns: of a window within the lookback, and of the last one at any rate, all that is
-             known; of an older one the cutoff of its invoice, or its own.
+             known; of an older one what was known when it was last looked at, so that what
+             was corrected by then, and a credit that came of it, stay.
     rule:    USE-7.
     """
     if is_within_reach(window.end, window.end_at, setting):
         return max(setting.cutoff_on(window.end_at), setting.known_on)
-    booked = invoice_of(window, setting)
-    own = None if booked is None else booked.cutoff_on
-    return own or setting.cutoff_on(window.end_at)
+    if invoice_of(window, setting) is None:
+        return setting.cutoff_on(window.end_at)
+    last_day = _reached_until(window.end, window.end_at, setting)
+    after = (it for it in setting.booked.values() if it.made_at.date() > last_day)
+    return min(after, key=lambda it: (it.made_at, it.known_on)).known_on
 
 
 def is_within_reach(end: date, end_at: datetime, setting: Setting) -> bool:
@@ -43,8 +46,13 @@ def is_within_reach(end: date, end_at: datetime, setting: Setting) -> bool:
 
     takes: the window's end, at which its policies count; at least one window is within reach.
     """
+    return setting.booked_through_at.date() <= _reached_until(end, end_at, setting)
+
+
+def _reached_until(end: date, end_at: datetime, setting: Setting) -> date:
+    """The last day of a posted invoice behind which a window is still looked at."""
     windows = max(setting.policies_at(end_at).late_usage_windows, 1)
-    return end >= setting.booked_through_at.date() - timedelta(days=31 * windows + 1)
+    return end + timedelta(days=31 * windows + 1)
 
 
 def is_more_waived(at: datetime, setting: Setting) -> bool:
