@@ -145,8 +145,7 @@ def draw_credits(
             amount = Money(drawn, owed.currency)
             owed, credit = owed - amount, replace(credit, left=credit.left - amount)  # noqa: PLW2901
             lines.append(_credit_line(credit, amount, day))
-        if credit.left.minor:
-            left.append(credit)
+        left.append(credit)
     return tuple(lines), tuple(left)
 
 

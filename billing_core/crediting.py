@@ -23,11 +23,13 @@ def grant_credit(state: CustomerState, action: GrantCredit, at: datetime, settin
     currency = currency_for(state, action.currency, at, setting)
     if isinstance(currency, Refused):
         return Step(state, currency)
+    amount = Money.rounded(action.amount, currency)
     credit = CustomerCredit(
         id=f"{GRANT}{action.id}",
         granted_at=at,
         reason=action.reason,
-        left=Money.rounded(action.amount, currency),
+        granted=amount,
+        left=amount,
         expires_at=_expiry(state, action.expires_at, at, setting),
     )
     return Step(replace(state, credits=(*state.credits, credit)))
@@ -47,8 +49,7 @@ def revoke_credit(
         is_usable = credit.expires_at is None or credit.expires_at > at
         taken = min(wanted.minor, credit.left.minor) if is_grant and is_usable else 0
         wanted = Money(wanted.minor - taken, currency)
-        if credit.left.minor > taken:
-            kept.append(replace(credit, left=credit.left - Money(taken, credit.left.currency)))
+        kept.append(replace(credit, left=credit.left - Money(taken, credit.left.currency)))
     if wanted == Money.rounded(action.amount, currency):
         what = f"no credit in {currency} that was given is left"
         return refused(state, ReasonCode.NOT_FOUND, what)

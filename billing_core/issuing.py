@@ -190,7 +190,7 @@ def surplus_credit(cause: Cause, amount: Money) -> CustomerCredit:
         cause.type, "adjustment"
     )
     name = f"{reason}/{cause.name}/{cause.day}"
-    return CustomerCredit(id=name, granted_at=cause.at, reason=reason, left=amount)
+    return CustomerCredit(name, cause.at, reason, granted=amount, left=amount)
 
 
 def known(state: CustomerState) -> Customer:
@@ -299,8 +299,8 @@ def _less_drawn(
         rest = credit.left if line is None else credit.left + line.amount
         if line is not None and rest.minor < 0:
             drawn[credit.id] = replace(line, amount=rest)
-        elif rest.minor:
-            left.append(replace(credit, left=rest))
+            rest = rest - rest
+        left.append(replace(credit, left=rest))
     overdrawn = [
         _due(booked.id, booked.billing_day, replace(line, code=None), -line.amount)
         for line in drawn.values()

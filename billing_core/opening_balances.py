@@ -35,11 +35,13 @@ def opening_balance(
     changed = replace(state, invoices=(*records, *state.invoices))
     if action.customer_credit is None:
         return Step(changed)
+    amount = Money.rounded(action.customer_credit, currency)
     credit = CustomerCredit(
         id=f"opening/{action.id}",
         granted_at=at,
         reason="opening balance",
-        left=Money.rounded(action.customer_credit, currency),
+        granted=amount,
+        left=amount,
     )
     return Step(replace(changed, credits=(*state.credits, credit)))
 

@@ -182,7 +182,8 @@ def _outstanding(records: Iterable[InvoiceRecord]) -> tuple[Money, ...]:
 def _credit(state: CustomerState, at: datetime) -> tuple[Money, ...]:
     by_currency: dict[str, list[Money]] = {}
     for credit in state.credits:
-        if credit.expires_at is None or credit.expires_at > at:
+        is_usable = credit.expires_at is None or credit.expires_at > at
+        if is_usable and credit.left.minor:
             by_currency.setdefault(credit.left.currency.code, []).append(credit.left)
     return _sums(by_currency)
 

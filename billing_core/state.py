@@ -210,11 +210,15 @@ def ended(
 
 @dataclass(frozen=True, slots=True)
 class CustomerCredit:
-    """Money that the customer has with us, applied to later invoices. Rule CUS-1."""
+    """Money that the customer has with us, applied to later invoices. Rule CUS-1.
+
+    granted: what it was at first; left: what of it can still be drawn, 0 once it is used up.
+    """
 
     id: str
     granted_at: datetime
     reason: str
+    granted: Money
     left: Money
     expires_at: datetime | None = None
 

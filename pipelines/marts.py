@@ -18,6 +18,7 @@ TABLES = (
     "payments",
     "charge_records",
     "outstanding",
+    "customer_credits",
     "tax_summary",
     "customers",
     "subscriptions",

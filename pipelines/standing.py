@@ -126,6 +126,18 @@ PURCHASES: Schema = {
 }
 """One row a purchase that waits for its payment, by invoice_id. Rule PAY-3."""
 
+CREDITS: Schema = {
+    "credit_id": pl.String,
+    "customer_id": pl.String,
+    "reason": pl.String,
+    "currency": pl.String,
+    "granted": QUANTITY,
+    "left": QUANTITY,
+    "granted_at": INSTANT,
+    "expires_at": INSTANT,
+}
+"""Money that customers had with us, by (customer_id, granted_at, credit_id). Rule CUS-1."""
+
 RUN_DAYS: Schema = {"as_of": pl.Date}
 """One row: the last day that was run, of which the other tables tell."""
 
@@ -137,6 +149,7 @@ STANDING: dict[str, Schema] = {
     "invoice_balances": BALANCES,
     "payments": PAYMENTS,
     "opening_invoices": OPENING,
+    "customer_credits": CREDITS,
     "run_days": RUN_DAYS,
 }
 """Datasets with the one partition `all`."""
@@ -160,6 +173,7 @@ def write_standing(
         "opening_invoices": sorted(row for state in ordered for row in _opening(state)),
         "addons": [row for state in ordered for row in _addons(state)],
         "purchases": sorted(row for state in ordered for row in _purchases(state)),
+        "customer_credits": [row for state in ordered for row in _credits(state)],
         "run_days": [((at - timedelta(days=1)).date(),)],
     }
     return [
@@ -295,4 +309,18 @@ def _purchases(state: CustomerState) -> Iterator[tuple[Any, ...]]:
             it.draft.currency.code,
             it.draft.total.major,
             it.draft.billing_day,
+        )
+
+
+def _credits(state: CustomerState) -> Iterator[tuple[Any, ...]]:
+    for it in sorted(state.credits, key=lambda credit: (credit.granted_at, credit.id)):
+        yield (
+            it.id,
+            state.customer_id,
+            it.reason,
+            it.granted.currency.code,
+            it.granted.major,
+            it.left.major,
+            it.granted_at,
+            it.expires_at,
         )

@@ -50,7 +50,7 @@ PAID_START = paid("2026-04-01", ("initial", "2026-04-01"))
 
 
 def credits_left(told: Folded) -> list[str]:
-    return [str(credit.left.major) for credit in told.state.credits]
+    return [str(credit.left.major) for credit in told.state.credits if credit.left.minor]
 
 
 def same(told: Folded) -> Folded:

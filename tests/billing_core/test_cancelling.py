@@ -37,7 +37,7 @@ def stopped(at: str, when: str = "now") -> Any:
 
 def credit_of(told: Any) -> list[str]:
     """What is left of acme's customer credits."""
-    return [str(credit.left.major) for credit in told.state.credits]
+    return [str(credit.left.major) for credit in told.state.credits if credit.left.minor]
 
 
 # fmt: off

@@ -62,7 +62,7 @@ def test_what_is_not_used_waits_for_the_next_invoice() -> None:
     story = [created(), grant("2026-03-01", "40.00"), subscribed("2026-04-01")]
     told = folded(story, setting_of(), "2026-05-01")
     assert [it.rpartition(" = ")[2] for it in invoices(told)] == ["0.00", "18.00"]
-    assert told.state.credits == ()
+    assert [(it.granted.minor, it.left.minor) for it in told.state.credits] == [(4000, 0)]
 
 
 REFUSED: dict[str, tuple[Any, str]] = {

@@ -82,7 +82,8 @@ def test_outstanding(payments: list[Any], owed: list[str]) -> None:
 @pytest.mark.parametrize(("at", "left"), [("2026-04-30 23:59", ["5.00 USD"]), ("2026-05-01", [])])
 def test_a_credit_counts_until_it_expires(at: str, left: list[str]) -> None:
     until = instant("2026-05-01")
-    credit = CustomerCredit("c1", instant("2026-04-01"), "goodwill", Money(500, USD), until)
+    amount = Money(500, USD)
+    credit = CustomerCredit("c1", instant("2026-04-01"), "goodwill", amount, amount, until)
     now = standing(CustomerState("acme", credits=(credit,)), setting_of(), at=instant(at))
     assert [str(amount) for amount in now.customer_credit] == left
 

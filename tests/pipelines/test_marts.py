@@ -42,6 +42,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
         *roots.customer("us"),
     ]
     granted = act("us", "grant_credit", "2026-04-15", amount="12.00", reason="outage")
+    later = act(
+        "us", "grant_credit", "2026-05-03", amount="5.00", reason="late", expires_at="2026-05-20"
+    )
     revoked = act("us", "revoke_credit", "2026-05-05", amount="1.50", reason="by mistake")
     roots.land_actions(root, [*people, granted])
     roots.land_usage(root, [roots.calls(name, 150) for name in ("nl", "de", "us")])
@@ -49,7 +52,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     paid = act("nl", "payment", "2026-05-10", invoice=MAY, result="succeeded", amount="50.00")
     back = act("nl", "refund", "2026-05-11", invoice=MAY, amount="5.00", reason="asked")
     failed = act("de", "payment", "2026-05-10", invoice=MAY, result="failed")
-    roots.land_actions(root, [paid, back, failed, revoked], date(2026, 5, 10))
+    roots.land_actions(root, [later, paid, back, failed, revoked], date(2026, 5, 10))
     roots.run(root, date(2026, 5, 20))
     publish(root)
     return root
@@ -149,3 +152,15 @@ def test_what_is_outstanding_is_aged_and_ties_to_the_invoices(root: DataRoot) ->
     ]
     tied = "select sum(unpaid) from invoices where status = 'posted'"
     assert query(root, "select sum(outstanding) from outstanding") == query(root, tied)
+
+
+def test_a_customer_credit_is_what_was_granted_drawn_taken_back_and_left(root: DataRoot) -> None:
+    """Rule CUS-1. The second expires at 00:00 on May 20, the last day run."""
+    columns = "reason, is_expired, granted, drawn, drawn_posted, taken_back, remaining"
+    rows = query(root, f"select customer_id, {columns} from customer_credits")
+    assert rows == [
+        ("us", "outage", False, *money("12.00", "12.00", "12.00", "0", "0")),
+        ("us", "late", True, *money("5.00", "0", "0", "1.50", "3.50")),
+    ]
+    tied = "select -sum(amount) from invoice_lines where charge_type = 'customer_credit'"
+    assert query(root, "select sum(drawn) from customer_credits") == query(root, tied)
