@@ -58,7 +58,7 @@ def _assigned(
     if isinstance(terms, Refused):
         return terms
     catalog = setting.version_at(at).catalog
-    only_built(terms.plan, terms.interval, catalog)
+    only_built(terms.plan, catalog)
     unfit = None if action.effective == "renewal" else _unfit_now(subscription, terms)
     return unfit or terms
 

@@ -163,7 +163,7 @@ def _cancel_now(
     The credit note is the cancellation's own, so no other note has its id (PAY-0).
     """
     settled = closed_now(state, subscription, at, setting)
-    if subscription.terms.is_free:
+    if subscription.terms.is_free or subscription.status is Status.TRIALING:
         state = replace(state, subscription=ended(subscription, at))
         return Step(state, windows=(settled.closed,))
     day = day_of(setting, state, at)

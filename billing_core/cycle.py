@@ -4,7 +4,7 @@ The order is INV-2's: overage of the closed window at the old terms, scheduled c
 advance charges at the new terms. Boundaries are counted from the anchor (CNV-3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -17,6 +17,7 @@ from billing_core.addons import (
     renewed_addons,
     window_terms,
 )
+from billing_core.catalog import Policies
 from billing_core.coming import coming, is_withdrawn, renewal_terms
 from billing_core.discounts import after_cycle, discount_line
 from billing_core.drawing import CREDITS, Drawn, draw, stretches, unit_of
@@ -33,7 +34,7 @@ from billing_core.late_usage import (
 from billing_core.money import Money
 from billing_core.offers import began_at, offers_within, still_negotiated
 from billing_core.period import MONTHS, Period, Window, boundary, midnight
-from billing_core.rating import RatedWindow, rate_window
+from billing_core.rating import RatedWindow, rate_window, uncharged
 from billing_core.seats import advance_lines, open_seats, true_up_lines
 from billing_core.setting import Setting
 from billing_core.settling import settle
@@ -48,7 +49,7 @@ from billing_core.state import (
 )
 from billing_core.step import ClosedWindow, Step
 from billing_core.terms import Terms, with_lower_costs
-from billing_core.usage import WindowKey
+from billing_core.usage import UsageSnapshot, WindowKey
 from billing_core.values import replace
 
 UNIT = {"monthly": "month", "quarterly": "quarter", "yearly": "year"}
@@ -75,13 +76,13 @@ def take_boundary(state: CustomerState, subscription: Subscription, setting: Set
     if reason is not None:
         return _end(state, subscription, settled, reason, setting)
     terms = renewal_terms(subscription, setting, window.end_at, window.end)
-    opening = _opening(subscription, terms, window.end_at, setting)
+    opening = next_terms(subscription, terms, window.end_at, setting)
     if opening.terms.is_free:
         return _settle_month(state, subscription, settled, opening, setting)
     return _renew(state, subscription, settled, opening, setting)
 
 
-def _opening(
+def next_terms(
     subscription: Subscription, terms: Terms, at: datetime, setting: Setting
 ) -> Subscription:
     """A subscription with the terms of its next period, of which nothing is charged yet.
@@ -152,15 +153,26 @@ def _closed(
         if is_settled:
             rated = at_most_booked(rated, invoice_of(window, setting))
         return Settled(rated, ClosedWindow(key, window, terms, rated.usage, drawn=drawn))
-    rated = rate_window(
-        terms,
-        setting.usage.get(key, {}),
-        service_days(window),
-        per_event=policies.token_cost_rounding == "per_event",
-    )
+    rated = rate_metered(subscription, window, setting.usage.get(key, {}), policies)
     if is_settled and is_more_waived(window.end_at, setting):
         rated = without_more(rated, invoice_of(window, setting))
     return Settled(rated, ClosedWindow(key, window, terms, rated.usage))
+
+
+def rate_metered(
+    subscription: Subscription,
+    window: Window,
+    snapshots: Mapping[str, UsageSnapshot],
+    policies: Policies,
+) -> RatedWindow:
+    """A window of a plan on the metered model, closed or running. Rules USE-4, SUB-3."""
+    rated = rate_window(
+        window_terms(subscription),
+        snapshots,
+        service_days(window),
+        per_event=policies.token_cost_rounding == "per_event",
+    )
+    return uncharged(rated) if subscription.status is Status.TRIALING else rated
 
 
 def draw_window(
@@ -227,12 +239,15 @@ def service_days(window: Window) -> Period:
 
 
 def next_window(state: CustomerState, subscription: Subscription, setting: Setting) -> Subscription:
-    """The subscription in the window after the running one. Rules CNV-3, CNV-9."""
+    """The subscription in the window after the running one. Rules CNV-3, CNV-9, SUB-3."""
     old, months = running(subscription), subscription.months + 1
     end = boundary(subscription.anchor, months + 1)
     own = None if state.customer is None else state.customer.time_zone
-    window = Window(old.end, end, old.end_at, midnight(end, setting.zone_of(own, old.end_at)))
-    zone = setting.zone_name(own, old.end_at)
+    zone, trial_ends_at = setting.zone_of(own, old.end_at), subscription.trial_ends_at
+    if subscription.status is Status.TRIALING:
+        end = min(end, paid_period(subscription).end)
+        trial_ends_at = midnight(paid_period(subscription).end, zone)
+    window = Window(old.end, end, old.end_at, midnight(end, zone))
     period = window.period if subscription.terms.is_free else subscription.period
     is_new = period is None or period.start == window.start
     return replace(
@@ -240,8 +255,9 @@ def next_window(state: CustomerState, subscription: Subscription, setting: Setti
         months=months,
         window=window,
         began_at=None if is_new else began_at(subscription, setting),
-        time_zone=zone,
+        time_zone=setting.zone_name(own, old.end_at),
         period=period,
+        trial_ends_at=trial_ends_at,
         addons=in_window(subscription.addons, window),
     )
 

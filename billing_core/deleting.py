@@ -93,7 +93,7 @@ def _unfit(action: DeletePlan, plan: Plan, setting: Setting) -> Refused | None:
     if target.consumption_model != plan.consumption_model:
         what = f"plan {action.plan!r} is on {plan.consumption_model}, {code!r} on "
         return Refused(ReasonCode.WRONG_MODEL, f"{what}{target.consumption_model}")
-    only_built(code, None, version.catalog)
+    only_built(code, version.catalog)
     if target.free:
         return None
     sold = {name for it, _, name in version.terms if it == code}

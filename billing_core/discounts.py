@@ -64,6 +64,11 @@ def welcome_offer(terms: Terms, version: CatalogVersion) -> Discount | None:
     return None if offered is None else _discount(offered, price, terms, offered.cycles, None)
 
 
+def trial_offered(terms: Terms, version: CatalogVersion) -> int:
+    """The days of the trial of a plan's price; 0 for none. Rules OFR-1, SUB-3."""
+    return 0 if terms.interval is None else _price(terms, version).trial_days
+
+
 def has_subscribed(state: CustomerState) -> bool:
     """Whether a subscription ever began, a trial included; an expired checkout did not. OFR-3."""
     return state.has_subscribed or _has_begun(state.subscription)

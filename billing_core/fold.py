@@ -38,6 +38,7 @@ from billing_core.actions import (
     SetSeats,
     Subscribe,
     TopUp,
+    TrialSetup,
     UndoCancel,
     UpdateCustomer,
     WriteOff,
@@ -79,6 +80,7 @@ from billing_core.step import (
     refused,
 )
 from billing_core.subscribing import NotBilledYet, expire_checkout, subscribe
+from billing_core.trials import set_up_trial, take_trial_boundary
 from billing_core.values import replace
 
 
@@ -206,6 +208,7 @@ _TAKEN: Mapping[type, Callable[[CustomerState, Any, datetime, Setting], Step]] =
     OverrideTerms: override_terms,
     ImportSubscription: import_subscription,
     OpeningBalance: opening_balance,
+    TrialSetup: set_up_trial,
 }
 """What takes each action that is billed."""
 
@@ -246,7 +249,9 @@ def _advance(
             step = _rest(state, subscription, due, setting)
         else:
             running = in_force(subscription, setting, due, is_included=False)
-            step = take_boundary(replace(state, subscription=running), running, setting)
+            is_trial = running.status is Status.TRIALING
+            take_end = take_trial_boundary if is_trial else take_boundary
+            step = take_end(replace(state, subscription=running), running, setting)
         step = carried(state, step)
         steps.append(step)
         state = step.state

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from billing_core.drawing import LedgerEntry, in_store, unit_of
 from billing_core.period import Window
-from billing_core.state import WITH_ACCESS, CustomerState, Funds, Subscription
+from billing_core.state import WITH_ACCESS, CustomerState, Funds, Status, Subscription
 from billing_core.step import ClosedWindow, Step
 
 _ZERO = Fraction(0)
@@ -75,6 +75,8 @@ def _reset(
     window = _running(subscription)
     if subscription is None or (window is not None and not _is_new(before, window, windows)):
         return funds, ()
+    if _is_granted(before, subscription):
+        return funds, ()
     if window is None or not _draws(subscription):
         if funds is None or not funds.plan or not windows:
             return funds, ()
@@ -91,6 +93,13 @@ def _running(subscription: Subscription | None) -> Window | None:
     if subscription is None or subscription.status not in WITH_ACCESS:
         return None
     return subscription.window
+
+
+def _is_granted(before: CustomerState, subscription: Subscription) -> bool:
+    """Whether the window goes on with the trial whose funds were granted once. Rule SUB-3."""
+    was = before.subscription
+    is_trial = subscription.status is Status.TRIALING
+    return is_trial and was is not None and was.status is Status.TRIALING
 
 
 def _is_new(before: CustomerState, window: Window, windows: Sequence[ClosedWindow]) -> bool:

@@ -47,7 +47,7 @@ def import_subscription(
     no = seats_fit(action, terms) or _unfit(action, terms, agreed, version, day=day)
     if no is not None:
         return Step(state, no)
-    only_built(terms.plan, terms.interval, version.catalog)
+    only_built(terms.plan, version.catalog)
     state = with_remembered(state)
     subscription = _taken_over(state, action, terms, at, setting=setting)
     moved = replace(subscription, negotiated=agreed)

@@ -86,7 +86,7 @@ def unfit_patch(
             f"{version.catalog.currency} alone; add currencies: {{{currency}: ...}} beside it"
         )
         return Refused(ReasonCode.CURRENCY_NOT_AVAILABLE, what)
-    only_built(terms.plan, terms.interval, offered.catalog)
+    only_built(terms.plan, offered.catalog)
     return None
 
 

@@ -22,7 +22,15 @@ from billing_core.records import failing
 from billing_core.seats import open_seats
 from billing_core.setting import Setting
 from billing_core.settling import settle
-from billing_core.state import ENDED, CancelReason, CustomerState, Status, Subscription, ended
+from billing_core.state import (
+    ENDED,
+    CancelReason,
+    CustomerState,
+    Status,
+    Subscription,
+    ended,
+    trial_end,
+)
 from billing_core.step import Step, refused
 
 _NOT_RUNNING = "no subscription is running; there is nothing to pause"
@@ -123,6 +131,7 @@ def reopened(
         cancel_on=None,
         expires_at=None,
         settled_at=None,
+        trial_ends_at=trial_end(subscription, at),
     )
 
 

@@ -52,8 +52,9 @@ def change_plan(state: CustomerState, action: ChangePlan, at: datetime, setting:
     if isinstance(terms, Refused):
         return Step(state, terms)
     catalog = setting.version_at(at).catalog
-    only_built(terms.plan, terms.interval, catalog)
-    if not _is_up(subscription.terms, terms, catalog):
+    only_built(terms.plan, catalog)
+    ends_trial = subscription.status is Status.TRIALING and not terms.is_free
+    if not ends_trial and not _is_up(subscription.terms, terms, catalog):
         return scheduled(state, subscription, terms, at, setting)
     unfit = seats_fit(subscription, terms)
     if unfit is not None:
@@ -149,7 +150,8 @@ def upgrade(
 ) -> Step:
     """The window closed, unused days credited and the new period charged on one invoice.
 
-    A running discount is lost, a cancellation that was to come taken back. Rules CHG-2, CHG-13.
+    A running discount is lost, a cancellation that was to come taken back. A trial and a free
+    plan charge no window and give nothing back. Rules CHG-2, CHG-11, CHG-13.
     """
     old = state.subscription
     if old is None or old.status in ENDED:
@@ -158,7 +160,7 @@ def upgrade(
     opened, charges = charged_period(moved_now(state, old, terms, at, setting), setting, at)
     cause = Cause(InvoiceType.PLAN_CHANGE, action.id, at, opened.anchor, period=opened.period)
     lines = list(charges)
-    if not old.terms.is_free:
+    if not (old.terms.is_free or old.status is Status.TRIALING):
         cause = replace(cause, window=settled.closed.window, usage=settled.rated.usage)
         lines += [*settled.rated.lines, *pending_true_ups(old, setting, at)]
         lines += credits_for(old, opened, at, setting)

@@ -5,7 +5,7 @@ falls (included, billed, blocked). What was used is SQL's answer, when is the fo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -58,6 +58,15 @@ def rate_window(
         if line is not None and line.amount.minor != 0:
             lines.append(line)
     return RatedWindow(tuple(lines), tuple(usage))
+
+
+def uncharged(rated: RatedWindow) -> RatedWindow:
+    """A rated window of which nothing is charged: what would have been billed is blocked.
+
+    rule: SUB-3, USE-4, USE-6.
+    """
+    usage = (replace(it, blocked=it.blocked + it.billed, billed=ZERO) for it in rated.usage)
+    return RatedWindow((), tuple(usage))
 
 
 def units_over(used: Fraction, feature: FeatureTerms) -> Fraction:

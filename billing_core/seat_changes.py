@@ -19,7 +19,7 @@ def change_seats(
     at: datetime,
     setting: Setting,
 ) -> Step:
-    """The holding after the action. Rules SEAT-2, SEAT-3, SEAT-5."""
+    """The holding after the action; in a trial nothing is to be settled. SEAT-2 to SEAT-5."""
     subscription = state.subscription
     if subscription is None or subscription.status not in WITH_SEATS:
         return refused(
@@ -38,7 +38,8 @@ def change_seats(
     no = _why_not(subscription, holding, held)
     if no is not None:
         return Step(state, no)
-    if subscription.terms.by_code[holding.feature].unlimited:
+    is_free_of_charge = subscription.status is Status.TRIALING
+    if is_free_of_charge or subscription.terms.by_code[holding.feature].unlimited:
         changed = replace(holding, held=held)
     else:
         changed = change_held(holding, held, day_of(setting, state, at))

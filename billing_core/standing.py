@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
 
-from billing_core.addons import active, current_features, window_terms
+from billing_core.addons import active, current_features
 from billing_core.bill import drawn_so_far
 from billing_core.coming import coming
-from billing_core.cycle import service_days
+from billing_core.cycle import rate_metered
 from billing_core.drawing import CREDITS
 from billing_core.invoice import UsedFeature
 from billing_core.money import Currency, Money, total
 from billing_core.period import Period
-from billing_core.rating import rate_window
 from billing_core.setting import Setting
 from billing_core.state import (
     WITH_ACCESS,
@@ -164,12 +163,7 @@ def _usage(state: CustomerState, setting: Setting) -> tuple[UsedFeature, ...]:
     window = subscription.window
     key = WindowKey(state.customer_id, window.start_at, window.end_at, setting.known_on)
     policies = setting.policies_at(window.start_at)
-    return rate_window(
-        window_terms(subscription),
-        setting.usage.get(key, {}),
-        service_days(window),
-        per_event=policies.token_cost_rounding == "per_event",
-    ).usage
+    return rate_metered(subscription, window, setting.usage.get(key, {}), policies).usage
 
 
 def _outstanding(records: Iterable[InvoiceRecord]) -> tuple[Money, ...]:

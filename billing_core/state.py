@@ -163,6 +163,8 @@ class Subscription:
     negotiated:  what stands above the catalog, in the order agreed; ended ones of the period too.
     addons:      active ones, and those that were active in this period, by code.
     moved_in_at: of one that came from another system, since when it is billed here (CUS-2).
+    trial_days:  of the trial that it was offered; 0 for none.
+    trial_ends_at: when its trial ends, or ended (SUB-3).
     """
 
     id: str
@@ -189,6 +191,14 @@ class Subscription:
     addons: tuple[HeldAddon, ...] = ()
     moved_in_at: datetime | None = None
     began_at: datetime | None = None
+    trial_days: int = 0
+    trial_ends_at: datetime | None = None
+
+
+def trial_end(subscription: Subscription, at: datetime) -> datetime | None:
+    """When the trial of a subscription ended that a change or an end may have cut short."""
+    end_at = subscription.trial_ends_at
+    return None if end_at is None else min(end_at, at)
 
 
 def ended(
@@ -205,6 +215,7 @@ def ended(
         settled_at=at,
         cancel_reason=reason,
         addons=(),
+        trial_ends_at=trial_end(subscription, at),
     )
 
 

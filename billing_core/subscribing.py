@@ -8,12 +8,15 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from billing_core.actions import ImportSubscription, ReasonCode, Subscribe
+from billing_core.addons import in_window
 from billing_core.catalog import Catalog
 from billing_core.cycle import charged_period
 from billing_core.discounts import (
     LEAST_WITH_CODE,
     discount_asked,
+    has_subscribed,
     is_below_minimum,
+    trial_offered,
     with_remembered,
 )
 from billing_core.drawing import not_drawn
@@ -54,8 +57,9 @@ def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Se
     unfit = seats_fit(action, terms)
     if unfit is not None:
         return Step(state, unfit)
-    only_built(terms.plan, terms.interval, setting.version_at(at).catalog)
+    only_built(terms.plan, setting.version_at(at).catalog)
     discount = discount_asked(state, action, terms, at, setting=setting)
+    trial_days = 0 if has_subscribed(state) else trial_offered(terms, setting.version_at(at))
     if isinstance(discount, Refused):
         return Step(state, discount)
     state = with_remembered(state)
@@ -67,9 +71,10 @@ def subscribe(state: CustomerState, action: Subscribe, at: datetime, setting: Se
         seats=open_seats(terms, action.seats or {}),
         discount=discount,
         promo_code=action.promo_code,
+        trial_days=trial_days,
     )
     if terms.is_free:
-        return Step(_with(state, _opened(state, subscription, at, setting)))
+        return Step(_with(state, opened(state, subscription, at, setting)))
     return _checkout(state, subscription, at, setting)
 
 
@@ -80,21 +85,18 @@ def open_first_period(
     day, checkout = day_of(setting, state, at), subscription.checkout
     if checkout is None:
         raise ValueError(f"subscription {subscription.id} has no checkout")
-    opened = _opened(state, replace(subscription, anchor=day), at, setting)
-    opened, charges = charged_period(opened, setting, at)
-    state, invoice = issue(state, opened, _cause(opened, at, day, checkout), charges, setting)
-    return Step(_with(state, replace(opened, invoice_id=invoice.id)), invoices=(invoice,))
+    first = opened(state, replace(subscription, anchor=day), at, setting)
+    first, charges = charged_period(first, setting, at)
+    state, invoice = issue(state, first, _cause(first, at, day, checkout), charges, setting)
+    return Step(_with(state, replace(first, invoice_id=invoice.id)), invoices=(invoice,))
 
 
-def only_built(code: str, interval: str | None, catalog: Catalog) -> None:
+def only_built(code: str, catalog: Catalog) -> None:
     """Nothing is charged for what is not built. Rule PST-4. raises: NotBilledYet."""
     plan, where = catalog.plans[code], f"the catalog, plans.{code}"
     unbuilt = not_drawn(catalog, code)
     if unbuilt is not None:
         raise NotBilledYet(what=unbuilt[1], where=f"{where}.{unbuilt[0]}")
-    price = next((it for name, it in plan.prices.items() if name == interval), None)
-    if price is not None and price.trial_days:
-        raise NotBilledYet(what="a trial", where=f"{where}.prices.{interval}.trial_days")
     for name, held in plan.features.items():
         is_quota = catalog.features[name].type == "quota"
         if is_quota and held.overage is not None and held.overage.mode == "charge":
@@ -114,11 +116,13 @@ def _checkout(
 ) -> Step:
     """The initial invoice as a draft that waits for its payment, where it needs one.
 
-    rule: SUB-4, PAY-0, TAX-2.
+    A trial makes none: it waits for its setup. With a code, what counts is the first invoice
+    as it would be now.
+    rule: SUB-3, SUB-4, SUB-8, PRM-1, PAY-0, TAX-2.
     """
     day = subscription.anchor
-    opened = _opened(state, subscription, at, setting)
-    _, charges = charged_period(opened, setting, at)
+    first = opened(state, subscription, at, setting)
+    _, charges = charged_period(first, setting, at)
     if subscription.promo_code is not None and is_below_minimum(charges):
         return refused(
             state,
@@ -126,13 +130,12 @@ def _checkout(
             f"with code {subscription.promo_code} the checkout comes to less than "
             f"{LEAST_WITH_CODE} {subscription.terms.currency}; subscribe without it, or with more",
         )
-    drafted, draft = issue(state, opened, _cause(opened, at, day, None), charges, setting)
     days = setting.policies_at(at).checkout_days
-    waiting = replace(
-        subscription,
-        checkout=replace(draft, is_postable=False, billing_day=day),
-        expires_at=at + timedelta(days=days),
-    )
+    waiting = replace(subscription, expires_at=at + timedelta(days=days))
+    if waiting.trial_days:
+        return Step(_with(state, waiting))
+    drafted, draft = issue(state, first, _cause(first, at, day, None), charges, setting)
+    waiting = replace(waiting, checkout=replace(draft, is_postable=False, billing_day=day))
     if drafted.invoices[-1].unpaid.minor <= 0:
         return open_first_period(state, waiting, at, setting)
     return Step(_with(state, waiting))
@@ -149,7 +152,7 @@ def _cause(subscription: Subscription, at: datetime, day: date, checkout: Invoic
     )
 
 
-def _opened(
+def opened(
     state: CustomerState, subscription: Subscription, at: datetime, setting: Setting
 ) -> Subscription:
     """The subscription in its first period and window, which begins at the instant. CNV-9."""
@@ -158,10 +161,12 @@ def _opened(
     zone = setting.zone_of(own, at)
     end = boundary(start, 1)
     months = MONTHS[terms.interval] if terms.interval else 1
+    window = Window(start, end, at, midnight(end, zone))
     return replace(
         subscription,
         status=Status.ACTIVE,
-        window=Window(start, end, at, midnight(end, zone)),
+        window=window,
+        addons=in_window(subscription.addons, window),
         time_zone=setting.zone_name(own, at),
         period=Period(start, boundary(start, months)),
         plan_charge=Money(0, terms.currency),

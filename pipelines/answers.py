@@ -313,7 +313,7 @@ def _checkouts(found: "Findings") -> Shown:
             "" if it.total is None else f"{it.total:,.2f} {it.currency}",
             f"expired on {it.expires_at.date()}: subscribe again"
             if it.has_expired
-            else f"land its payment by {it.expires_at.date()}",
+            else f"land its {_awaited(it.total)} by {it.expires_at.date()}",
         )
         for it in found.checkouts
     ]
@@ -350,6 +350,11 @@ def _silent(found: "Findings") -> Shown:
     ]
     columns = ["customer", "charge record", "attempt", ">unpaid: ask the provider, land a payment"]
     return _listed("Attempts to collect without result for 24 hours", columns, rows)
+
+
+def _awaited(total: object) -> str:
+    """What a checkout waits for: a trial costs nothing and has no total. Rules SUB-3, SUB-8."""
+    return "trial_setup" if total is None else "payment"
 
 
 def _listed(what: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Shown:

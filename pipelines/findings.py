@@ -55,7 +55,8 @@ class Refused:
 class Checkout:
     """A subscription that waits for its first payment, or did until it expired. Rule SUB-8.
 
-    total: of its initial invoice, major units; None once it has expired.
+    total: of its initial invoice, major units; None of a trial that waits for its setup
+           (SUB-3), and once it has expired.
     """
 
     customer_id: str

@@ -53,6 +53,7 @@ SUBSCRIPTIONS: Schema = {
     "checkout_total": QUANTITY,
     "is_negotiated": pl.Boolean,
     "negotiated_until": INSTANT,
+    "trial_ends_at": INSTANT,
 }
 """One row a customer's present or last subscription, by (customer_id, subscription_id)."""
 
@@ -225,6 +226,7 @@ def _subscriptions(
             it.checkout and it.checkout.total.major,
             bool(it.negotiated),
             _last_end(it),
+            it.trial_ends_at,
         )
 
 

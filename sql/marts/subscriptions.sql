@@ -4,7 +4,7 @@
 --          interval; instants in UTC
 -- from:    subscriptions
 -- read by: analysts, the revenue report
--- rules:   SUB-1, SUB-8, INV-1, FAIR-4, CAT-8, CHG-8
+-- rules:   SUB-1, SUB-3, SUB-8, INV-1, FAIR-4, CAT-8, CHG-8
 -- columns:
 --   customer_id: who pays
 --   subscription_id: the subscription
@@ -25,11 +25,13 @@
 --   cancel_reason: why it ends or ended: requested, unpaid, plan_deleted or customer_deleted
 --   next_plan: code of the plan from period_end on, where it is another plan or interval
 --   next_interval: the interval from then on; null for a free plan
---   expires_at: until when a checkout can be paid, or could; null once it was paid
+--   expires_at: until when a checkout can be paid or its trial set up, or could; null once
+--     it was
 --   checkout_total: what has to be paid for the subscription to begin; null if nothing
 --   is_negotiated: whether terms agreed on stand above the catalog (override_terms), or
 --     did in the running period
 --   negotiated_until: when the last of them ends or ended, exclusive; null without end
+--   trial_ends_at: when its trial ends, or ended; null where none began
 select
     customer_id,
     subscription_id,
@@ -54,5 +56,6 @@ select
     checkout_total,
     is_negotiated,
     negotiated_until at time zone 'UTC' as negotiated_until,
+    trial_ends_at at time zone 'UTC' as trial_ends_at,
 from subscriptions
 order by customer_id, subscription_id

@@ -124,7 +124,6 @@ def test_only_the_founder_may_do_some_things() -> None:
 
 FIELDS: dict[str, dict[str, Any]] = {
     "confirm_overage": {"feature": "api_calls"},
-    "trial_setup": {},
 }
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from billing_core.actions import Subscribe
 from billing_core.bill import bill
-from billing_core.catalog import Catalog
 from billing_core.setting import Setting
 from billing_core.state import CustomerState, Status, Subscription
 from billing_core.subscribing import open_first_period, subscribe
@@ -254,31 +253,6 @@ def test_a_currency_of_three_decimals() -> None:
     setting = setting_of(ladder(plans={"starter": plan}))
     told = folded([created(), subscribed("2026-04-01", currency="BHD")], setting, "2026-04-30")
     assert invoices(told) == ["2026-04-01 initial: plan_base 3.771 = 3.771"]
-
-
-def with_plan(**changes: Any) -> Catalog:
-    return ladder(plans={"starter": plan_of({}, **changes)})
-
-
-def priced(**changes: Any) -> Catalog:
-    return with_plan(prices={"monthly": {"amount": "10.00", **changes}})
-
-
-NOT_BILLED: dict[str, tuple[Catalog, dict[str, Any], str]] = {
-    "trial": (priced(trial_days="14"), {}, "a trial"),
-}
-
-
-@pytest.mark.parametrize(("catalog", "fields", "what"), NOT_BILLED.values(), ids=NOT_BILLED)
-def test_what_is_not_billed_yet_sets_the_customer_aside(
-    catalog: Catalog, fields: dict[str, Any], what: str
-) -> None:
-    """Rule PST-4: better a fault than an invoice without what was promised."""
-    story = [created(), subscribed("2026-04-01", **fields)]
-    answer = bill("acme", story, setting_of(catalog), until=instant("2026-05-01"))
-    assert answer.fault is not None
-    assert (answer.fault.code, answer.folded) == ("SCOPE-01", None)
-    assert answer.fault.what == f"{what} is not billed by this version"
 
 
 def test_overage_of_a_quota_is_not_billed_yet_unless_it_waits_for_a_confirmation() -> None:

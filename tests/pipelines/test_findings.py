@@ -1,6 +1,7 @@
 """What a run leaves for a person to look at, as values and as the tables of a terminal."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from rich.table import Table
 
 from billing_core.errors import Fault
 from pipelines import answers
@@ -202,3 +204,13 @@ def test_faults_say_how_to_mend_them() -> None:
     (table,) = answers.findings(Findings((fault,), (), (), (), ()))
     assert not isinstance(table, str)
     assert table.row_count == 1
+
+
+def test_a_trial_waits_for_its_setup() -> None:
+    """Rule SUB-3: it has no invoice to pay."""
+    at = datetime(2026, 5, 8, tzinfo=UTC)
+    trial = Checkout("new", "pro", LATE, at, "USD", None, has_expired=False)
+    (listed,) = answers.findings(replace(NOTHING, checkouts=(trial,)))
+    assert isinstance(listed, Table)
+    (state,) = listed.columns[-1].cells
+    assert str(state) == "land its trial_setup by 2026-05-08"

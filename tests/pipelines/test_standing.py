@@ -185,3 +185,12 @@ def test_what_is_coming_is_shown_with_its_reason(root: DataRoot) -> None:
         (None, None, None, None),
         (None, "unpaid", None, None),
     ]
+
+
+def test_a_trial_says_when_it_ends(root: DataRoot) -> None:
+    waiting = state("a").subscription
+    assert waiting is not None
+    ends_at = datetime(2026, 4, 15, 4, tzinfo=UTC)
+    trial = replace(waiting, status=Status.TRIALING, trial_ends_at=ends_at)
+    write(root, [replace(state("a"), subscription=trial), state("b")])
+    assert [row["trial_ends_at"] for row in read(root, "subscriptions")] == [ends_at, None]
