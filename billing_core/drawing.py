@@ -176,7 +176,7 @@ def draw(
 
 
 def _add(walk: _Walk, addition: Addition) -> None:
-    """Credits bought or money topped up, there from its instant. Rules CRD-2, BAL-3."""
+    """What was bought, topped up or included besides, from its instant on. CRD-2, BAL-3, FAIR-5."""
     if addition.kind == "purchase":
         walk.purchased += addition.amount
     else:

@@ -5,16 +5,27 @@ prices wait either way. So terms only ever get better inside a period, and an in
 is taken back stays until the period's end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from fractions import Fraction
 
+from billing_core.drawing import unit_of
+from billing_core.issuing import day_of
 from billing_core.money import Money
 from billing_core.offers import began_at, offers_within
 from billing_core.period import Span, billing_date
 from billing_core.pricing import PerUnit
 from billing_core.setting import CatalogVersion, Setting
-from billing_core.state import HeldAddon, SeatAddition, SeatHolding, Subscription
+from billing_core.state import (
+    Addition,
+    CustomerState,
+    Funds,
+    HeldAddon,
+    SeatAddition,
+    SeatHolding,
+    Subscription,
+)
 from billing_core.terms import FeatureTerms, Terms, with_features
 
 
@@ -54,8 +65,12 @@ def improved(own: Terms, offered: Terms, *, lowers_unit_prices: bool = False) ->
     """Terms with all that an offer has better; the rest as it was. Rules FAIR-1 to FAIR-4.
 
     A period that began without an exchange rate takes that of the offer (CUR-2).
-    Costs in credits are lowered from their instant on, where they are drawn (CRD-3).
+    Costs in credits are lowered from their instant on, where they are drawn (CRD-3). More
+    credits or balance are those of each month; FAIR-5 adds them to the running one.
     """
+    if own.consumption_model == offered.consumption_model:
+        funds = max(own.included_funds, offered.included_funds)
+        own = own if funds == own.included_funds else replace(own, included_funds=funds)
     better = [
         change
         for change in changes(own, offered, lowers_unit_prices=lowers_unit_prices)
@@ -103,6 +118,57 @@ def in_force(
     ):
         subscription = _with_offer(subscription, version, offered_at, setting)
     return subscription
+
+
+def running_at(
+    state: CustomerState,
+    subscription: Subscription,
+    setting: Setting,
+    at: datetime,
+    *,
+    is_included: bool = True,
+) -> CustomerState:
+    """The state with its subscription as `in_force`, and the more credits or balance it brings.
+
+    takes:   subscription, the state's, or that with something newly agreed on.
+    returns: the state itself where nothing is better.
+    rule:    FAIR-4, FAIR-5.
+    """
+    running = in_force(subscription, setting, at, is_included=is_included)
+    if running is state.subscription:
+        return state
+    state = replace(state, subscription=running)
+    if running.terms.included_funds == subscription.terms.included_funds:
+        return state
+    more = _increases(subscription, setting, at, is_included=is_included)
+    added = tuple(_more_included(state, since, amount, setting) for since, amount in more)
+    funds = state.funds or Funds(unit_of(running.terms), Fraction(0), Fraction(0))
+    return replace(state, funds=replace(funds, additions=(*funds.additions, *added)))
+
+
+def _increases(
+    subscription: Subscription, setting: Setting, at: datetime, *, is_included: bool
+) -> Iterator[tuple[datetime, Fraction]]:
+    """By how much more was included of credits or balance, each from its instant on. FAIR-5."""
+    own, had = subscription.terms, subscription.terms.included_funds
+    since = began_at(subscription, setting)
+    for offered_at, version in offers_within(
+        subscription, setting, since, until=at, is_included=is_included
+    ):
+        offered = version.terms_like(own)
+        if offered is None or offered.consumption_model != own.consumption_model:
+            continue
+        if offered.included_funds > had:
+            yield offered_at, offered.included_funds - had
+            had = offered.included_funds
+
+
+def _more_included(
+    state: CustomerState, at: datetime, amount: Fraction, setting: Setting
+) -> Addition:
+    """Credits or balance that are included from an instant on, beyond those of before. FAIR-5."""
+    day = day_of(setting, state, at)
+    return Addition(state.customer_id, at, day, "adjustment", amount, None, "more included")
 
 
 def _changes(old: FeatureTerms, new: FeatureTerms, *, lowers_unit_prices: bool) -> list[Change]:

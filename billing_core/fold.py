@@ -52,7 +52,7 @@ from billing_core.correcting import credit_invoice, refund, write_off
 from billing_core.crediting import grant_credit, revoke_credit
 from billing_core.cycle import take_boundary
 from billing_core.drawing import LedgerEntry
-from billing_core.fairness import in_force
+from billing_core.fairness import running_at
 from billing_core.invoice import Invoice
 from billing_core.issuing import known
 from billing_core.lateness import effective_at, late_reason
@@ -239,8 +239,7 @@ def _advance(
             steps.append(told)
             state = told.state
         if is_over or due is None:
-            running = in_force(subscription, setting, at, is_included=is_included)
-            return state if running is subscription else replace(state, subscription=running)
+            return running_at(state, subscription, setting, at, is_included=is_included)
         if subscription.status in ENDED:
             step = correct(state, subscription, setting)
         elif subscription.status is Status.PENDING_PAYMENT:
@@ -248,10 +247,10 @@ def _advance(
         elif subscription.status is Status.PAUSED:
             step = _rest(state, subscription, due, setting)
         else:
-            running = in_force(subscription, setting, due, is_included=False)
-            is_trial = running.status is Status.TRIALING
+            state = running_at(state, subscription, setting, due, is_included=False)
+            is_trial = subscription.status is Status.TRIALING
             take_end = take_trial_boundary if is_trial else take_boundary
-            step = take_end(replace(state, subscription=running), running, setting)
+            step = take_end(state, state.subscription or subscription, setting)
         step = carried(state, step)
         steps.append(step)
         state = step.state

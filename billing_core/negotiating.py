@@ -11,7 +11,7 @@ from datetime import datetime
 
 from billing_core.actions import OverrideTerms, ReasonCode
 from billing_core.errors import Problem
-from billing_core.fairness import improved, in_force
+from billing_core.fairness import improved, running_at
 from billing_core.offers import negotiated_version, still_negotiated, version_for
 from billing_core.period import midnight
 from billing_core.schema import Tree
@@ -41,10 +41,11 @@ def override_terms(
         return Step(state, agreed)
     before = negotiated_version(setting.version_at(at), _standing(subscription, at))
     after = version_for(agreed, setting, at)
-    running = in_force(agreed, setting, at)
+    state = running_at(state, agreed, setting, at)
+    running = state.subscription or agreed
     if not isinstance(before, CatalogVersion):
         before = setting.version_at(at)
-    return Step(replace(state, subscription=running), _decision(running, before, after))
+    return Step(state, _decision(running, before, after))
 
 
 def negotiated_by(

@@ -319,9 +319,9 @@ class InvoiceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Credits bought or money topped up in the running window. Rules CRD-2, BAL-3.
+    """Credits bought, money topped up, or more included: CRD-2, BAL-3, FAIR-5.
 
-    kind: `purchase` or `topup`; on: the customer's date; code: of the pack.
+    kind: `purchase`, `topup` or `adjustment`; on: the customer's date; code: of the pack.
     """
 
     customer_id: str

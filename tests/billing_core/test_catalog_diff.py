@@ -185,7 +185,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "more credits": (
         {"plans": {"coins": {"prices": {"monthly": {"included_credits": "600"}}}}},
-        "benefit", Reach.RENEWAL, "FAIR-5",
+        "benefit", Reach.AT_ONCE, "FAIR-5",
     ),
     "a lower margin": (
         {"plans": {"pro": {"features": {"chat": {"margin_bp": "1000"}}}}},

@@ -1,17 +1,25 @@
-"""What a later catalog version gives to a running period. Rules FAIR-1 to FAIR-4, 8 and 9."""
+"""What a later catalog version gives to a running period. Rules FAIR-1 to FAIR-5, 8 and 9."""
 
+from copy import deepcopy
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from billing_core.catalog import Catalog
 from billing_core.fairness import changes, improved, settled_until
+from billing_core.fold import Folded
 from billing_core.money import Currency
 from billing_core.pricing import Percentage, PerUnit
 from billing_core.state import SeatAddition
 from billing_core.terms import FeatureTerms, Terms
+from tests.billing_core.builders import created, folded, ladder, setting_of, subscribed, use
 
 USD = Currency("USD", 2)
 CALLS = FeatureTerms(
@@ -105,3 +113,65 @@ def test_a_seat_added_on_the_day_it_becomes_included_costs_nothing() -> None:
     assert settled_until((SeatAddition(TENTH, 1),), 1, TENTH) == ()
     stopped = (SeatAddition(FOURTH, 1, TENTH),)
     assert settled_until(stopped, 3, TWENTIETH) == stopped
+
+
+def drops_of(included: str | None, on: str, model: str = "credits") -> Catalog:
+    """A plan on credits, or gone, from a day on."""
+    plans = {} if included is None else {"drops": deepcopy(DROPS)}
+    if included is not None:
+        plans["drops"]["consumption_model"] = model
+        plans["drops"]["prices"]["yearly"]["included_credits"] = included
+    features = {"images": {"type": "metered", "name": "Images", "unit": "image"}}
+    return ladder(effective_at=on, plans=plans, features=features)
+
+
+DROPS: dict[str, Any] = {
+    "name": "Drops",
+    "consumption_model": "credits",
+    "prices": {"yearly": {"amount": "200.00"}},
+    "features": {"images": {"credits_per_unit": "1"}},
+}
+DROPPED = [created(), subscribed("2026-01-01", "drops", "yearly")]
+
+
+def adjustments(told: Folded) -> list[tuple[str, Fraction]]:
+    return [(str(it.on), it.amount) for it in told.ledger if it.kind == "adjustment"]
+
+
+@given(
+    st.lists(st.integers(0, 500), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 80), st.integers(1, 400)), max_size=6),
+)
+def test_credits_included_only_become_more_in_a_period(
+    included: list[int], used: list[tuple[int, int]]
+) -> None:
+    """Rules FAIR-4, FAIR-5, LED-1: the highest so far is granted, and nothing else adds."""
+    first = date(2026, 1, 1)
+    versions = [
+        drops_of(str(amount), str(first + timedelta(days=13 * place)))
+        for place, amount in enumerate(included)
+    ]
+    uses = [use(f"{first + timedelta(days=day)} 12:00", str(n), "images") for day, n in used]
+    told = folded(DROPPED, setting_of(*versions, uses=uses), "2026-04-01")
+    highest = [max(included[: place + 1]) for place in range(len(included))]
+    assert [amount for _, amount in adjustments(told)] == [
+        after - before for before, after in pairwise(highest) if after > before
+    ]
+    balance = Fraction(0)
+    for entry in told.ledger:
+        balance += entry.amount
+        assert balance == entry.balance_after >= 0
+    assert told.state.funds is not None
+    assert told.state.funds.plan == highest[-1]
+
+
+def test_a_version_without_the_plan_or_on_another_model_adds_nothing() -> None:
+    """Rule FAIR-5: only what is counted in the same unit can be more."""
+    versions = [
+        drops_of("100", "2026-01-01"),
+        drops_of(None, "2026-01-10"),
+        drops_of("900", "2026-01-12", "metered"),
+        drops_of("150", "2026-01-20"),
+    ]
+    told = folded(DROPPED, setting_of(*versions), "2026-02-01")
+    assert adjustments(told) == [("2026-01-20", Fraction(50))]
