@@ -1,9 +1,14 @@
-"""What all tests share: the option that rewrites golden files, and the one way to use them."""
+"""What all tests share: the option that rewrites golden files, the one way to use them, and
+that a property holds however slow the machine is."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 GOLDEN = Path(__file__).parent / "golden"
 
