@@ -71,7 +71,8 @@ select
     credits.credit_id,
     credits.reason,
     coalesce(
-        credits.expires_at <= (run_days.as_of + 1)::timestamp at time zone 'UTC',
+        credits.expires_at at time zone 'UTC'
+        <= cast(run_days.as_of + 1 as timestamp),
         false
     ) as is_expired,
     credits.currency,
