@@ -38,6 +38,7 @@ An add-on may have its feature's code, and an adjustment is one for each code (A
 
 NAMED: Mapping[str, str] = {
     "feature": "features",
+    "code": "features",
     "use": "features",
     "seats": "features",
     "grants": "features",
@@ -180,7 +181,9 @@ def _renamed(tree: Any, packs: Mapping[str, str]) -> Any:
         return tree
     changed = {}
     for key, value in tree.items():
-        section = packs.get(value) if key == "pack" else NAMED.get(key, key)
+        section = NAMED.get(key, key)
+        if key in {"pack", "code"}:
+            section = packs.get(value, section)
         inner = _renamed(value, packs)
         changed[key] = _with_prefix(inner, KINDS[section]) if section in KINDS else inner
     return changed
@@ -240,11 +243,11 @@ def made(observed: Observed, prefix: str = "", *, until: date = date.max) -> dic
         "ledger": _of([it for it in observed.ledger if it.on <= until], prefix),
         "faults": _of(observed.faults, prefix),
         "standings": _of(standings, prefix),
-        "outcomes": sorted(
-            (step, outcome)
+        "outcomes": {
+            step: outcome
             for step, outcome in observed.outcomes.items()
-            if step.startswith(f"{prefix}step-")
-        ),
+            if step.startswith(prefix) and not step.startswith("create-")
+        },
     }
 
 

@@ -51,7 +51,7 @@ def of_each(observed: Observed) -> list[dict[str, Any]]:
 def as_once(made_once: Mapping[str, Any], story: Story) -> dict[str, Any]:
     """What each of two makes of a story, where steps of nobody alone are told apart."""
     own = {str(step["id"]) for step in story.steps if "id" in step and "customer" in step}
-    outcomes = [[step, outcome] for step, outcome in made_once["outcomes"] if step in own]
+    outcomes = {step: made_once["outcomes"][step] for step in made_once["outcomes"].keys() & own}
     return {**made_once, "outcomes": outcomes}
 
 
