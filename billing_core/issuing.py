@@ -25,6 +25,7 @@ from billing_core.late_usage import is_more_waived, is_within_reach
 from billing_core.money import Money, total
 from billing_core.period import Period, Window, billing_date, boundary
 from billing_core.records import (
+    at_paid_rates,
     corrected_rate,
     record_named,
     records_with,
@@ -92,11 +93,12 @@ def issue(
         return _rebooked(state, subscription, cause, charges, setting)
     is_alone = cause.type in PURCHASES
     corrections = () if is_alone else adjustment_lines(state, subscription, cause, setting)
+    catalog = setting.version_at(cause.at).catalog
     result = assembled(
-        [*charges, *corrections],
+        [*at_paid_rates(state, charges, catalog=catalog, day=cause.day), *corrections],
         customer=customer,
         credits=() if is_alone else state.credits,
-        catalog=setting.version_at(cause.at).catalog,
+        catalog=catalog,
         currency=subscription.terms.currency,
         day=cause.day,
         at=cause.at,

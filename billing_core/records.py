@@ -27,6 +27,9 @@ from billing_core.state import (
 from billing_core.tax import rate_bp, treatment
 from billing_core.values import replace
 
+_UNUSED = frozenset({"unused", "unused_addon"})
+"""Charge types of credits for unused days."""
+
 
 def with_record(
     state: CustomerState, subscription: Subscription, invoice: Invoice, setting: Setting
@@ -118,6 +121,37 @@ def with_unused(state: CustomerState, charges: Iterable[InvoiceLine]) -> Custome
             back = (*record.given_back, *_given_back(kind, line.code, rate, -line.amount))
             state = _with(state, replace(record, given_back=back))
     return state
+
+
+def at_paid_rates(
+    state: CustomerState, charges: Iterable[InvoiceLine], *, catalog: Catalog, day: date
+) -> list[InvoiceLine]:
+    """Charges, with credits of unused days at the tax rate that was paid for those days.
+
+    takes:   day, the billing day of the invoice that credits them.
+    returns: where the customer's rate is another by now, the credit names the invoice.
+    rule:    TAX-2, CHG-3.
+    """
+    return [
+        _at_paid_rate(state, line, catalog, day) if line.charge_type in _UNUSED else line
+        for line in charges
+    ]
+
+
+def _at_paid_rate(
+    state: CustomerState, line: InvoiceLine, catalog: Catalog, day: date
+) -> InvoiceLine:
+    subscription, customer = state.subscription, state.customer
+    if subscription is None or customer is None:
+        return line
+    addons = {held.terms.code: held.invoice_id for held in subscription.addons}
+    record = record_named(state, addons.get(line.code or "") or subscription.invoice_id)
+    rates = {} if record is None else dict(record.rates)
+    how = treatment(customer, catalog.seller, catalog.tax, day)
+    now = rate_bp(how, line.tax_category, catalog.tax, day)
+    if record is None or rates.get(line.tax_category, now) == now:
+        return line
+    return replace(line, tax_rate_bp=rates[line.tax_category], corrects=record.id)
 
 
 def _given_back(
