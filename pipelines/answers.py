@@ -343,7 +343,7 @@ def _silent(found: "Findings") -> Shown:
         (
             it.customer_id,
             it.charge_record_id,
-            f"{it.attempt}, due on {it.due_at.date()}",
+            f"{it.attempt}, due {it.due_at:%Y-%m-%d %H:%M} UTC",
             f"{it.unpaid:,.2f} {it.currency}",
         )
         for it in found.silent
