@@ -50,6 +50,9 @@ NAMED: Mapping[str, str] = {
 }
 """Keys whose value is a code, codes, or has codes as keys -> the section that they are in."""
 
+WITHOUT_CODES = frozenset({"credits", "exchange_rates"})
+"""Keys under which `plan` and `to` are a number of credits and a currency."""
+
 _DAY = re.compile(r"\b(\d{4})(?=-\d{2}-\d{2})")
 
 
@@ -161,30 +164,30 @@ def _each_text(tree: Any, change: Callable[[str], str]) -> Any:
 
 def renamed(story: Story) -> Story:
     """The story with other codes of features, plans, add-ons, packs and promo codes."""
-    packs = {
+    sections = {
         code: section
-        for section in ("credit_packs", "capacity_packs", "quota_packs")
+        for section in ("credit_packs", "capacity_packs", "quota_packs", "promo_codes")
         for code in story.catalog.get(section) or {}
     }
     return replace(
         story,
-        catalog=_renamed(story.catalog, packs),
-        steps=[_renamed(step, packs) for step in story.steps],
+        catalog=_renamed(story.catalog, sections),
+        steps=[_renamed(step, sections) for step in story.steps],
     )
 
 
-def _renamed(tree: Any, packs: Mapping[str, str]) -> Any:
-    """Nested text with other codes. packs: code -> the section that it is in."""
+def _renamed(tree: Any, sections: Mapping[str, str]) -> Any:
+    """Nested text with other codes. sections: of the codes that keys alone do not tell."""
     if isinstance(tree, list):
-        return [_renamed(value, packs) for value in tree]
+        return [_renamed(value, sections) for value in tree]
     if not isinstance(tree, dict):
         return tree
     changed = {}
     for key, value in tree.items():
         section = NAMED.get(key, key)
         if key in {"pack", "code"}:
-            section = packs.get(value, section)
-        inner = _renamed(value, packs)
+            section = sections.get(value, section)
+        inner = value if key in WITHOUT_CODES else _renamed(value, sections)
         changed[key] = _with_prefix(inner, KINDS[section]) if section in KINDS else inner
     return changed
 
